@@ -1,0 +1,1 @@
+"""Drivers of the devices that fleetd ships with: one folder a device family."""

@@ -1,0 +1,253 @@
+"""The only source of time.
+
+Whatever waits for the world (a pass, a poll period, a back-off) takes a `Clock`; nothing else calls `time` or
+`datetime.now`. Deadlines of one exchange on a wire are the exception: they use `asyncio.timeout`, since bytes travel in
+real time whatever the scene's clock says.
+
+Three clocks: `SystemClock` in service; `ScaledClock`, one accelerated time shared by several processes that never talk
+about it; `VirtualClock`, which stands still until a test moves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import ctypes.util
+import heapq
+import itertools
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from fleetd.errors import ConfigError
+
+_SYNC_CHECK_PERIOD_S = 10.0
+_STA_UNSYNC = 0x0040  # status bit of adjtimex(2): the kernel clock is not disciplined
+_TIME_ERROR = 5  # return value of adjtimex(2): clock not synchronised
+
+
+class Clock(Protocol):
+    """Civil and running time, in the seconds of this clock (a scaled clock's seconds are shorter than real ones)."""
+
+    @property
+    def rate(self) -> float:
+        """How many of this clock's seconds pass in one real second."""
+        ...
+
+    @property
+    def synced(self) -> bool:
+        """Whether civil time can be trusted, as far as the machine knows."""
+        ...
+
+    def now(self) -> datetime:
+        """Civil time, aware, UTC. May step."""
+        ...
+
+    def monotonic(self) -> float:
+        """Running time in seconds from an arbitrary start. Never steps."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Return after `delay_s` of this clock's seconds; at once (but yielding) if not positive."""
+        ...
+
+    async def sleep_until(self, when: datetime) -> None:
+        """Return once `now()` has reached `when`, looking again each minute so that a stepped clock is noticed."""
+        ...
+
+
+class _Sleeping:
+    """What the three clocks share: waiting for civil time in terms of their own `now` and `sleep`."""
+
+    _LOOK_AGAIN_S = 60.0
+
+    def now(self) -> datetime:
+        raise NotImplementedError
+
+    async def sleep(self, delay_s: float) -> None:
+        raise NotImplementedError
+
+    async def sleep_until(self, when: datetime) -> None:
+        while (left_s := (when - self.now()).total_seconds()) > 0:
+            await self.sleep(min(left_s, self._LOOK_AGAIN_S))
+
+
+class SystemClock(_Sleeping):
+    """The machine's own clock."""
+
+    rate = 1.0
+
+    def __init__(self) -> None:
+        self._synced = False
+        self._asked_at = float("-inf")
+
+    @property
+    def synced(self) -> bool:
+        """What the kernel says of its discipline (adjtimex(2)); asked at most every 10 s; unknown counts as no."""
+        if time.monotonic() - self._asked_at > _SYNC_CHECK_PERIOD_S:
+            self._asked_at = time.monotonic()
+            self._synced = kernel_clock_synced()
+        return self._synced
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, delay_s: float) -> None:
+        await asyncio.sleep(max(0.0, delay_s))
+
+
+class ScaledClock(_Sleeping):
+    """Civil time that was `epoch` when the machine's clock showed `anchor`, and has run `rate` times as fast since.
+
+    Processes that are given the same three values share one time without talking. Within a process the machine's
+    clock is read once, so a step of it does not move the scene.
+    """
+
+    synced = True
+
+    def __init__(self, epoch: datetime, anchor: datetime, rate: float) -> None:
+        self.epoch = epoch
+        self.anchor = anchor
+        self.rate = rate
+        self._anchor_monotonic = time.monotonic() - (datetime.now(UTC) - anchor).total_seconds()
+
+    def __str__(self) -> str:
+        """The specification that `parse_clock` reads back, anchor included, to hand to another process."""
+        return f"{_iso(self.epoch)} x{self.rate:g} @{_iso(self.anchor)}"
+
+    def now(self) -> datetime:
+        return self.epoch + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        return (time.monotonic() - self._anchor_monotonic) * self.rate
+
+    async def sleep(self, delay_s: float) -> None:
+        await asyncio.sleep(max(0.0, delay_s / self.rate))
+
+
+class VirtualClock(_Sleeping):
+    """A clock that moves only when `advance` is called; sleepers wake in order of their deadlines."""
+
+    rate = 1.0
+
+    def __init__(self, start: datetime, *, synced: bool = True) -> None:
+        self.synced = synced
+        self._start = start
+        self._elapsed_s = 0.0
+        self._order = itertools.count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._elapsed_s)
+
+    def monotonic(self) -> float:
+        return self._elapsed_s
+
+    def step(self, by_s: float) -> None:
+        """Move civil time alone, as a badly set or corrected clock does; running time is unmoved."""
+        self._start += timedelta(seconds=by_s)
+
+    async def sleep(self, delay_s: float) -> None:
+        if delay_s <= 0:
+            await asyncio.sleep(0)
+            return
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._elapsed_s + delay_s, next(self._order), woken))
+        await woken
+
+    async def advance(self, by_s: float, *, turns: int = 20) -> None:
+        """Let `by_s` seconds pass; each wake-up is followed by `turns` rounds of the event loop to take effect."""
+        end_s = self._elapsed_s + by_s
+        await _turn(turns)
+        while self._sleepers and self._sleepers[0][0] <= end_s:
+            deadline_s, _, woken = heapq.heappop(self._sleepers)
+            self._elapsed_s = max(self._elapsed_s, deadline_s)
+            if not woken.done():
+                woken.set_result(None)
+                await _turn(turns)
+        self._elapsed_s = end_s
+        await _turn(turns)
+
+
+async def _turn(rounds: int) -> None:
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+_SPEC = re.compile(r"^(?P<epoch>\S+)\s+x(?P<rate>\d+(?:\.\d+)?)(?:\s+@(?P<anchor>\S+))?$")
+
+
+def parse_clock(spec: str | None) -> Clock:
+    """The clock that a `--clock` option names: nothing for the machine's own, else `EPOCH xRATE [@ANCHOR]`.
+
+    EPOCH and ANCHOR are ISO 8601 with a zone; ANCHOR is the machine's time at which EPOCH held (default: now). To
+    share one time between processes give each the same ANCHOR. Raises ConfigError.
+    """
+    if not spec:
+        return SystemClock()
+    match = _SPEC.match(spec.strip())
+    if match is None:
+        raise ConfigError(f"--clock {spec!r}: write it as '2026-11-11T12:00:00Z x20', with '@ANCHOR' to share it")
+    rate = float(match["rate"])
+    if not 0 < rate <= 10_000:
+        raise ConfigError(f"--clock {spec!r}: the rate must be above 0 and at most 10000")
+    anchor = parse_utc(match["anchor"]) if match["anchor"] else datetime.now(UTC)
+    return ScaledClock(parse_utc(match["epoch"]), anchor, rate)
+
+
+def join_clock_words(arguments: Sequence[str]) -> list[str]:
+    """Let `--clock EPOCH xRATE @ANCHOR` be written without quotes: the words after `--clock` become one."""
+    joined: list[str] = []
+    for word in arguments:
+        if len(joined) >= 2 and joined[-2] == "--clock" and re.match(r"^(x\d|@\d)", word):
+            joined[-1] += f" {word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def parse_utc(text: str) -> datetime:
+    """An aware UTC datetime from ISO 8601 with a zone ('Z' or an offset). Raises ConfigError."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no ISO 8601 time; write it like 2026-11-11T12:00:00Z") from None
+    if when.tzinfo is None:
+        raise ConfigError(f"{text!r} has no zone; end it with 'Z' for UTC")
+    return when.astimezone(UTC)
+
+
+def iso_ms(when: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and 'Z', the form of every time that fleetd prints for programs."""
+    rounded = when.astimezone(UTC) + timedelta(microseconds=500)
+    return f"{rounded:%Y-%m-%dT%H:%M:%S}.{rounded.microsecond // 1000:03d}Z"
+
+
+def _iso(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class _Timex(ctypes.Structure):
+    """struct timex of <sys/timex.h>; only `modes` and `status` are used, the tail keeps the kernel's size."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("_tail", ctypes.c_byte * 256),
+    )
+
+
+def kernel_clock_synced() -> bool:
+    """Ask the kernel whether a time service keeps its clock right; False where it may not be asked."""
+    state = _Timex()
+    result: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state))
+    return result not in (-1, _TIME_ERROR) and not state.status & _STA_UNSYNC

@@ -1,0 +1,194 @@
+"""What a device can do: one Protocol per capability, and the `DriverSpec` by which a driver announces itself.
+
+A driver's verbs return once the device has accepted, not once it has arrived; reading never moves anything; failure is
+always a DeviceError. Drivers are found through the entry-point group `fleetd.drivers`, ours and third parties' alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from fleetd.clock import Clock
+from fleetd.errors import ConfigError
+from fleetd.link.ports import Ports
+from fleetd.link.url import LinkUrl
+from fleetd.records import Value
+from fleetd.settings import Settings
+
+ENTRY_POINT_GROUP = "fleetd.drivers"
+
+Capability = Literal["rotator", "rig", "tnc", "robot", "sensor"]
+
+
+@dataclass(frozen=True, slots=True)
+class AzEl:
+    """A direction in a rotator's own frame: azimuth clockwise from north, unwrapped (370 is not 10); degrees."""
+
+    azimuth_deg: float
+    elevation_deg: float
+
+    def separation_deg(self, other: AzEl) -> float:
+        """The angle on the sky between two directions, 0 to 180 degrees (haversine; exact for small angles)."""
+        e1, e2 = math.radians(self.elevation_deg), math.radians(other.elevation_deg)
+        half_d_el = (e2 - e1) / 2
+        half_d_az = math.radians(other.azimuth_deg - self.azimuth_deg) / 2
+        h = math.sin(half_d_el) ** 2 + math.cos(e1) * math.cos(e2) * math.sin(half_d_az) ** 2
+        return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
+
+
+@dataclass(frozen=True, slots=True)
+class RotatorLimits:
+    """What a controller's wire can express; the site's own, narrower limits stand in its file."""
+
+    azimuth_min_deg: float
+    azimuth_max_deg: float
+    elevation_min_deg: float
+    elevation_max_deg: float
+    resolution_deg: float
+
+
+@runtime_checkable
+class Rotator(Protocol):
+    """Turns an antenna."""
+
+    @property
+    def limits(self) -> RotatorLimits: ...
+
+    async def point(self, to: AzEl, /) -> None:
+        """Begin to move towards `to`; returns once accepted. The target must lie within `limits`."""
+        ...
+
+    async def where(self) -> AzEl:
+        """The measured direction."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop all motion now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The values of one poll. `absent` names why a value is None; `suspect` if it followed a timeout on its line."""
+
+    values: Mapping[str, Value]
+    absent: Mapping[str, str] = field(default_factory=dict)
+    suspect: bool = False
+
+
+@runtime_checkable
+class Sensor(Protocol):
+    """Measures."""
+
+    async def read(self) -> Sample:
+        """Ask for one sample of everything that is polled."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentSpec:
+    """One argument of an action: a whole or real number within limits, both ends allowed."""
+
+    name: str
+    minimum: float
+    maximum: float
+    whole: bool
+    unit: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One thing that a robot can be told to do."""
+
+    name: str
+    help: str
+    arguments: tuple[ArgumentSpec, ...] = ()
+    hazardous: bool = False
+
+
+class Outcome:
+    """What a robot's read-back says of a command: three words, one meaning each."""
+
+    DONE: Literal["done"] = "done"
+    REFUSED: Literal["refused"] = "refused"
+    UNSEEN: Literal["unseen"] = "unseen"  # the robot has not taken this command number
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """A robot's own word on one command number."""
+
+    outcome: Literal["done", "refused", "unseen"]
+    reason: str = ""
+
+
+@runtime_checkable
+class Robot(Sensor, Protocol):
+    """Moves by itself, and can be told to."""
+
+    @property
+    def actions(self) -> Mapping[str, ActionSpec]:
+        """The actions that this robot takes, by name."""
+        ...
+
+    async def perform(self, number: int, action: str, args: Mapping[str, Value], /) -> ReadBack:
+        """Write one command under its number (1 to 4294967295) and read back what the robot made of it.
+
+        A number that the robot has taken before has no second effect. Raises DeviceError when the outcome is not known.
+        """
+        ...
+
+    async def recall(self, number: int, /) -> ReadBack:
+        """Ask what became of a command number, writing nothing."""
+        ...
+
+    async def stop(self) -> None:
+        """Demand a stop ahead of everything else on the line, and read it back."""
+        ...
+
+    async def heartbeat(self) -> None:
+        """Tell the robot that its supervisor is alive; silence makes it stop by itself."""
+        ...
+
+
+Driver = Any
+"""An object with the verbs of one capability."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSpec:
+    """How a driver announces itself: what it drives, over which links, with which settings, and how to connect it."""
+
+    name: str
+    capability: Capability
+    summary: str
+    schemes: tuple[str, ...]
+    settings: type[Settings]
+    connect: Callable[[Ports, LinkUrl, Any, Clock], AbstractAsyncContextManager[Driver]]
+    """Called with an instance of `settings`; entering opens the link and yields the driver. Raises DeviceError."""
+    actions: Mapping[str, ActionSpec] = field(default_factory=dict)
+    """For robots: the actions known without a connection, so that a command can be judged while the robot is away."""
+
+
+def driver_names() -> list[str]:
+    """The names of all installed drivers, sorted."""
+    return sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
+
+
+def load_driver(name: str) -> DriverSpec:
+    """The spec of an installed driver. Raises ConfigError naming those that are there, or what is missing."""
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        try:
+            spec = point.load()
+        except ImportError as error:
+            raise ConfigError(f"driver {name!r} cannot be loaded: {error}; install what it needs") from error
+        if not isinstance(spec, DriverSpec):
+            raise ConfigError(f"driver {name!r}: {point.value} is no DriverSpec")
+        return spec
+    raise ConfigError(f"unknown driver {name!r}; installed are {', '.join(driver_names())}")

@@ -1,0 +1,1 @@
+"""Byte streams by URL: the seam below which nothing knows a device and above which nothing knows a medium."""

@@ -1,0 +1,148 @@
+"""The records that travel: what the hub fans out, the store keeps and the relay publishes.
+
+All are frozen; each carries the instant at which it became true in the world, which nothing downstream rewrites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+Value = bool | int | float | str | None
+"""One measured or commanded value; None where it is absent, with the reason beside it."""
+
+
+class Quality(StrEnum):
+    """How far to believe a reading."""
+
+    GOOD = "GOOD"
+    SUSPECT = "SUSPECT"  # the first after a timeout on a shared line: it could belong to an older question
+    STALE = "STALE"  # the device is lost; values and time are those of its last answer
+
+
+class DeviceState(StrEnum):
+    """Where a supervised device stands."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    STALE = "stale"  # asked and silent, not yet given up
+    QUARANTINED = "quarantined"  # kept from its shared line but for rare probes
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Stage(StrEnum):
+    """The life of a command; the last four are final."""
+
+    ACCEPTED = "accepted"
+    STARTED = "started"
+    REFUSED = "refused"
+    SUCCEEDED = "succeeded"  # read back from the device
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # sent, and no way to learn its effect
+
+    @property
+    def final(self) -> bool:
+        return self not in (Stage.ACCEPTED, Stage.STARTED)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What all records have: `at`, the acquisition time (UTC), and whether the clock could be trusted then."""
+
+    at: datetime
+    clock_synced: bool = True
+
+
+class Reading(Record, frozen=True, kw_only=True):
+    """What one device measured at one instant. `absent` gives the reason for each value that is None."""
+
+    device: str
+    quality: Quality
+    values: Mapping[str, Value]
+    absent: Mapping[str, str] = {}
+
+
+class DeviceStatus(Record, frozen=True, kw_only=True):
+    """A device changed its state; retained on MQTT."""
+
+    device: str
+    state: DeviceState
+    reason: str = ""
+
+
+class Event(Record, frozen=True, kw_only=True):
+    """Something happened that people or programs may want to know; `name` is stable, `text` is for people."""
+
+    source: str
+    name: str
+    text: str
+    severity: Severity = Severity.INFO
+    detail: Mapping[str, Any] = {}
+
+
+class Alarm(Record, frozen=True, kw_only=True):
+    """A condition that needs attention has come (`active`) or gone; value and limit stand in the text, too."""
+
+    device: str
+    name: str
+    active: bool
+    severity: Severity
+    text: str
+    value: Value = None
+    limit: Value = None
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to act on a device: never carried out twice, never after `expires_at`."""
+
+    id: str
+    device: str
+    action: str
+    args: Mapping[str, Value] = {}
+    issuer: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+class Result(Record, frozen=True, kw_only=True):
+    """How far a command has come. `reason` says why for everything but plain success."""
+
+    id: str
+    device: str
+    action: str
+    stage: Stage
+    reason: str = ""
+
+
+class ContactReport(Record, frozen=True, kw_only=True):
+    """One worked contact, planned against actual. Errors are angles on the sky between commanded and measured."""
+
+    contact: str
+    satellite: str
+    norad_id: int
+    antenna: str
+    outcome: str
+    aos: datetime
+    los: datetime
+    max_elevation_deg: float
+    started_at: datetime
+    ended_at: datetime
+    samples: int
+    max_pointing_error_deg: float | None
+    rms_pointing_error_deg: float | None
+    off_beam_s: float
+    elements_epoch: datetime
+    elements_hash: str
+    track: list[tuple[float, float, float, float, float]] = []
+    """(seconds after AOS, planned azimuth, planned elevation, measured azimuth, measured elevation), degrees."""
+
+
+AnyRecord = Reading | DeviceStatus | Event | Alarm | Result | ContactReport

@@ -1,0 +1,1 @@
+"""Register maps: which value stands where in a Modbus device, as data."""

@@ -1,0 +1,144 @@
+"""One visible reconnect loop per device.
+
+Connect, work until the device fails, say so once, wait a random while, again. Expected failures stay inside the loop so
+that siblings live; a bug escapes it and ends the process, which systemd starts afresh.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+import structlog
+
+from fleetd.clock import Clock
+from fleetd.devices import Driver
+from fleetd.errors import DeviceError
+from fleetd.records import DeviceState, DeviceStatus
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter: a wait drawn evenly from zero to a ceiling that doubles with each failure in a row."""
+
+    first_s: float = 0.5
+    most_s: float = 30.0
+
+    def wait_s(self, failures: int, draw: Callable[[], float] = random.random) -> float:
+        """How long to wait after `failures` (at least 1) in a row; `draw` returns 0 to 1."""
+        return draw() * min(self.most_s, self.first_s * 2.0 ** min(failures - 1, 32))
+
+
+@dataclass(slots=True)
+class Progress:
+    """When each supervised loop last showed life, for the watchdog. A loop vouches for its own longest silence."""
+
+    clock: Clock
+    _due: dict[str, float] = field(default_factory=dict)
+
+    def beat(self, loop: str, *, within_s: float = 60.0) -> None:
+        """This loop lives, and will beat again within `within_s` of the clock's seconds."""
+        self._due[loop] = self.clock.monotonic() + within_s
+
+    def done(self, loop: str) -> None:
+        """This loop has ended on purpose."""
+        self._due.pop(loop, None)
+
+    def overdue(self) -> list[str]:
+        """The loops that promised to beat and did not."""
+        now = self.clock.monotonic()
+        return sorted(loop for loop, due in self._due.items() if due < now)
+
+
+@dataclass(slots=True)
+class Device:
+    """A configured, supervised device and where it stands."""
+
+    name: str
+    connect: Callable[[], AbstractAsyncContextManager[Driver]]
+    backoff: Backoff = field(default_factory=Backoff)
+    state: DeviceState = DeviceState.OFFLINE
+    reason: str = "not connected yet"
+    failures: int = 0
+    driver: Driver | None = None
+
+    def online(self) -> Driver:
+        """The connected driver. Raises DeviceError saying why there is none."""
+        if self.driver is None:
+            raise DeviceError(f"is {self.state}: {self.reason}", device=self.name)
+        return self.driver
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What all supervised loops share: time, where status goes, and the watchdog's list."""
+
+    clock: Clock
+    publish: Callable[[DeviceStatus], None]
+    progress: Progress
+
+    async def run(self, device: Device, work: Callable[[Driver], Awaitable[None]]) -> None:
+        """Keep `device` connected and `work(driver)` running for ever; returns only by cancellation or a bug.
+
+        `work` calls `recovered` after each exchange that succeeded.
+        """
+        while True:
+            try:
+                async with device.connect() as driver:
+                    device.driver = driver
+                    await work(driver)
+            except* DeviceError as group:
+                self.failed(device, _first(group).named(device.name))
+            finally:
+                device.driver = None
+            await self._pause(device)
+
+    def recovered(self, device: Device) -> None:
+        """An exchange with the device succeeded: online from now on, the back-off starts over."""
+        self.progress.beat(device.name)
+        if device.state is DeviceState.ONLINE:
+            return
+        if device.failures:
+            log.info("device is back", device=device.name, after_failures=device.failures)
+        device.failures = 0
+        self._enter(device, DeviceState.ONLINE, "")
+
+    def failed(self, device: Device, error: DeviceError) -> None:
+        """The connection or an exchange failed; the first of a row is a warning, its repeats are debug."""
+        device.failures += 1
+        say = log.warning if device.failures == 1 else log.debug
+        say("device failed", device=device.name, reason=str(error), failures=device.failures)
+        state = DeviceState.STALE if device.failures == 1 else DeviceState.OFFLINE
+        self._enter(device, state, error.reason)
+
+    def _enter(self, device: Device, state: DeviceState, reason: str) -> None:
+        device.reason = reason
+        if device.state is state:
+            return
+        device.state = state
+        status = DeviceStatus(
+            at=self.clock.now(),
+            clock_synced=self.clock.synced,
+            device=device.name,
+            state=state,
+            reason=reason,
+        )
+        self.publish(status)
+
+    async def _pause(self, device: Device) -> None:
+        wait_s = device.backoff.wait_s(max(1, device.failures))
+        self.progress.beat(device.name, within_s=wait_s + 60.0)
+        await self.clock.sleep(wait_s)
+
+
+def _first(group: BaseExceptionGroup[DeviceError]) -> DeviceError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, DeviceError):
+        raise TypeError(f"{error!r} in a group of device errors")
+    return error
