@@ -1,0 +1,52 @@
+"""Shared rules of the suite: peers must be there when CI says so, and nothing may leak from a test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REQUIRE_PEERS = os.environ.get("FLEETD_REQUIRE_PEERS") == "1"
+SBIN = "/usr/sbin:/sbin"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Debian puts mosquitto where an ordinary user's PATH does not look."""
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:{SBIN}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs a program which is not here is skipped, or fails where peers are required."""
+    for mark in item.iter_markers("peer"):
+        missing = [program for program in mark.args if shutil.which(program) is None]
+        if missing and REQUIRE_PEERS:
+            pytest.fail(f"needs {', '.join(missing)}, and FLEETD_REQUIRE_PEERS is set", pytrace=False)
+        if missing:
+            pytest.skip(f"needs {', '.join(missing)}: install it to run this test")
+
+
+def _descriptors() -> set[str]:
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            found.add(str(entry.readlink()))
+        except OSError:
+            continue
+    return {name for name in found if name.startswith(("/dev/pts", "/dev/pt", "socket:", "/dev/tty"))}
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_descriptors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ports and sockets that a test opened are closed when it ends."""
+    if "event_loop_policy" in request.fixturenames:
+        asyncio.get_event_loop_policy()
+    before = _descriptors()
+    yield
+    leaked = _descriptors() - before
+    # The event loop's own self-pipe closes after this fixture; only more than its pair is a leak.
+    if len(leaked) > 2:
+        pytest.fail(f"left open: {sorted(leaked)}", pytrace=False)
