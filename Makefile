@@ -1,0 +1,52 @@
+# Each target sets up what it needs in .venv on a fresh machine (python3 with venv is enough); a second run is quick.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check format hil lock clean
+
+help:  ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installed from the lock with hashes, so that every machine runs the same bytes; the project itself stays editable.
+$(READY): requirements.lock pyproject.toml
+	@echo "setting up $(VENV) (once; about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+	@echo "ready"
+
+setup: $(READY)  ## make .venv with everything in it
+
+demo: $(READY)  ## one site on simulated hardware: two passes, 23 robots, a broker; ends by itself within two minutes
+	@$(BIN)/fleethil demo $(ARGS)
+
+test: $(READY)  ## the test suite (under five minutes on two cores)
+	@echo "running the tests on all cores; a test whose peer program is missing is skipped and says so"
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -rs $(ARGS)
+
+test-all: $(READY)  ## the long tests, too
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -rs -m "slow or not slow" $(ARGS)
+
+check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
+	@$(BIN)/ruff format --check --quiet . && echo "format: ok"
+	@$(BIN)/ruff check --quiet . && echo "lint: ok"
+	@$(BIN)/mypy
+	@mkdir -p build && $(BIN)/lint-imports --no-cache >build/imports.txt || { cat build/imports.txt; exit 1; }
+	@echo "imports: ok"
+	@$(BIN)/fleetctl config schema >build/site.schema.json && cmp build/site.schema.json configs/site.schema.json
+	@echo "schema: ok"
+
+format: $(READY)  ## put the formatting right
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+lock: $(READY)  ## renew requirements.lock from pyproject.toml (needs uv)
+	@uv pip compile pyproject.toml --group dev --all-extras --generate-hashes --no-header --no-emit-index-url \
+	  --python-version 3.11 --universal --quiet --output-file requirements.lock
+
+clean:  ## remove .venv and what tools leave behind
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
