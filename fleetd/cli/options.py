@@ -1,0 +1,38 @@
+"""Options and exit codes that all commands of `fleetctl` share. Only light imports: `fleetctl --help` must feel instant."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_SOCKET = Path("/run/fleetd/control.sock")
+_JSON_KEY = "fleetd.cli.json"
+
+
+class Exit(IntEnum):
+    """What `fleetctl` tells the shell."""
+
+    DONE = 0
+    REFUSED = 1  # or failed
+    USAGE = 2
+    UNREACHABLE = 3  # the daemon
+
+
+def _remember_json(context: typer.Context, value: bool) -> bool:
+    context.meta[_JSON_KEY] = value
+    return value
+
+
+def wants_json(context: typer.Context) -> bool:
+    """Whether the command that ran under this context was given `--json`; errors take the same form as answers."""
+    return bool(context.meta.get(_JSON_KEY))
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", callback=_remember_json)]
+Socket = Annotated[
+    Path,
+    typer.Option("--socket", envvar="FLEETD_SOCKET", help="The daemon's control socket.", show_default=True),
+]

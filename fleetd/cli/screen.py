@@ -1,0 +1,104 @@
+"""How `fleetctl` shows things: tables for people, JSON for programs, one line on standard error for what went wrong.
+
+What a device or a broker sent is shown as text, never as markup or terminal control.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPE_WIDTH = 240  # a pipe has no width: wide enough that no cell of ours is folded
+_GOOD = frozenset({"online", "good", "ok", "succeeded", "done", "connected", "worked", "booked", "tracking", "up"})
+_BAD = frozenset({"offline", "critical", "failed", "refused", "unknown", "missing", "disconnected", "down", "missed"})
+_WARN = frozenset({"stale", "suspect", "warning", "warn", "quarantined", "started", "accepted", "cancelled"})
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, indented, in UTF-8."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def print_json_line(value: Any) -> None:
+    """One JSON value on one line, at once."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    sys.stdout.write(printable(text) + "\n")
+
+
+def complain(text: str) -> None:
+    """Why it did not work, on standard error; each line of it may be one fault."""
+    for line in text.splitlines() or [""]:
+        sys.stderr.write(f"fleetctl: {printable(line)}\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:
+    """A table with these headings, or the word `empty`. Columns all of numbers are set to the right."""
+    from rich import box
+    from rich.table import Table
+
+    cells = [list(row) for row in rows]
+    if not cells:
+        say(empty)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(columns):
+        numbers = all(isinstance(row[index], int | float | None) and not isinstance(row[index], bool) for row in cells)
+        table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(_cell(value) for value in row))
+    console().print(table)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """One fact a line: its name, then its value."""
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        say(f"{name:<{width}}  {plain(value)}")
+
+
+def console() -> Console:
+    """Standard output; colours only on a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def plain(value: object) -> str:
+    """A value as an operator reads it: no None, no braces, three decimals at most."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+        case Mapping():
+            return ", ".join(f"{name} {plain(inner)}" for name, inner in value.items()) or "-"
+        case list() | tuple():
+            return ", ".join(plain(inner) for inner in value) or "-"
+        case _:
+            return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """`text` with control characters made visible, so that nothing can drive the terminal."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text
+
+    text = plain(value)
+    word = text.lower()
+    style = "green" if word in _GOOD else "red" if word in _BAD else "yellow" if word in _WARN else ""
+    return Text(text, style=style)
