@@ -36,7 +36,7 @@ L = TypeVar("L", bound=Line)
 
 @dataclass(slots=True)
 class _Shared:
-    """One URL's present line, how many use it, and how the last attempt to open it ended."""
+    """One URL's present line, how many use it, and how the last finished attempt to open it ended."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     attempts: int = 0
@@ -119,13 +119,14 @@ class Ports:
     async def _renew(shared: _Shared, make: Callable[[], AbstractAsyncContextManager[L]]) -> None:
         await shared.stack.aclose()
         shared.line, shared.users, shared.stack = None, 0, AsyncExitStack()
-        shared.attempts += 1
         try:
             shared.line = await shared.stack.enter_async_context(make())
             shared.failure = None
         except LinkLost as failure:
             shared.failure = failure
             raise
+        finally:
+            shared.attempts += 1
 
 
 async def _open_serial(url: LinkUrl, protocol: Callable[[], asyncio.Protocol]) -> asyncio.WriteTransport:
