@@ -1,0 +1,163 @@
+"""What is done with a connected robot or sensor: poll it in step with the clock, feed its deadman, report.
+
+`Poller.work` is the work that a supervised loop does with a driver. It commands nothing: that is `dispatch`, which
+borrows the connected driver and tells the poller when an exchange of its own lost it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from fleetd.devices import Driver, Sample
+from fleetd.errors import DeviceError
+from fleetd.records import Quality, Reading
+from fleetd.settings import Settings
+from fleetd.supervise import Device, Supervision
+
+_POLL_S = 5.0
+_ONE_EXCHANGE_S = 60.0  # real seconds: no exchange on any wire takes as long, waiting for its turn included
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often a device is asked and told, in seconds of the clock. Without `heartbeat_s` it needs no heartbeat."""
+
+    poll_s: float = _POLL_S
+    heartbeat_s: float | None = None
+    max_silence_s: float | None = None
+    """Report an unchanged reading only this long after the last; None: report each."""
+
+    @classmethod
+    def of(cls, driver_settings: Settings, max_silence_s: float | None = None) -> Rhythm:
+        """The rhythm that a driver's settings name in their fields `poll_s` and `heartbeat_s`, where they have them."""
+        return cls(
+            poll_s=getattr(driver_settings, "poll_s", _POLL_S),
+            heartbeat_s=getattr(driver_settings, "heartbeat_s", None),
+            max_silence_s=max_silence_s,
+        )
+
+
+@dataclass(slots=True)
+class Cadence:
+    """Instants that lie a fixed period apart for ever: no drift, and one that was missed is not made up for.
+
+    The phase follows from the name, so that a fleet spreads evenly over the period and keeps its places over restarts.
+    """
+
+    name: str
+    period_s: float
+    _slot: int | None = None
+
+    @property
+    def phase_s(self) -> float:
+        """Where in the period this name's instants lie, from 0 to `period_s`."""
+        digest = hashlib.blake2b(self.name.encode(), digest_size=4).digest()
+        return self.period_s * int.from_bytes(digest, "big") / 2**32
+
+    def next_s(self, now_s: float) -> float:
+        """The first instant after `now_s`, a running time, that has not been given out yet."""
+        slot = math.floor((now_s - self.phase_s) / self.period_s) + 1
+        # A timer may fire a hair early; the slot it was set for is not due a second time.
+        self._slot = slot if self._slot is None else max(slot, self._slot + 1)
+        return self.phase_s + self._slot * self.period_s
+
+
+@dataclass(slots=True, eq=False)
+class Poller:
+    """One polled device: its rhythm, its newest reading, and whether it answers now."""
+
+    device: Device
+    supervision: Supervision
+    publish: Callable[[Reading], None]
+    rhythm: Rhythm
+    healthy: Callable[[], bool] = lambda: True
+    """Whether the daemon may vouch for itself; while it may not, no heartbeat is sent and robots stop by themselves."""
+    online: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while the device is connected and has answered."""
+    _last: Reading | None = None
+    _reported: Reading | None = None
+    _reported_s: float = 0.0
+    _trouble: asyncio.Future[DeviceError] | None = None
+
+    async def work(self, driver: Driver) -> None:
+        """Poll `driver` for ever. Raises a group of DeviceError once an exchange with it failed.
+
+        The last reading then goes out once more, as STALE and under its old time.
+        """
+        self._trouble = asyncio.get_running_loop().create_future()
+        name = self.device.name
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._poll(driver), name=f"poll {name}")
+                tasks.create_task(_raise(self._trouble), name=f"trouble of {name}")
+                if self.rhythm.heartbeat_s is not None:
+                    tasks.create_task(self._heartbeat(driver, self.rhythm.heartbeat_s), name=f"heartbeat of {name}")
+        except* DeviceError:
+            self._report_stale()
+            raise
+        finally:
+            self.online.clear()
+            self._trouble = None
+
+    def lost(self, driver: Driver, error: DeviceError) -> None:
+        """Another task's exchange with `driver` failed: end the work, so that the device is connected anew at once."""
+        if driver is self.device.driver and self._trouble is not None and not self._trouble.done():
+            self.online.clear()
+            self._trouble.set_result(error)
+
+    async def _poll(self, driver: Driver) -> None:
+        cadence = Cadence(self.device.name, self.rhythm.poll_s)
+        while True:
+            self._take(await driver.read())
+            await self._sleep_until(cadence)
+
+    async def _heartbeat(self, driver: Driver, period_s: float) -> None:
+        cadence = Cadence(self.device.name, period_s)
+        while True:
+            if self.healthy():
+                await driver.heartbeat()
+            await self._sleep_until(cadence)
+
+    async def _sleep_until(self, cadence: Cadence) -> None:
+        now_s = self.supervision.clock.monotonic()
+        await self.supervision.clock.sleep(cadence.next_s(now_s) - now_s)
+
+    def _take(self, sample: Sample) -> None:
+        clock = self.supervision.clock
+        self._last = Reading(
+            at=clock.now(),
+            clock_synced=clock.synced,
+            device=self.device.name,
+            quality=Quality.SUSPECT if sample.suspect else Quality.GOOD,
+            values=sample.values,
+            absent=sample.absent,
+        )
+        self.supervision.recovered(self.device)
+        longest_s = self.rhythm.poll_s + _ONE_EXCHANGE_S * max(1.0, clock.rate)
+        self.supervision.progress.beat(self.device.name, within_s=longest_s)
+        if self._tells_something(self._last):
+            self._reported, self._reported_s = self._last, clock.monotonic()
+            self.publish(self._last)
+        self.online.set()
+
+    def _tells_something(self, reading: Reading) -> bool:
+        before, longest_s = self._reported, self.rhythm.max_silence_s
+        if longest_s is None or before is None or self.supervision.clock.monotonic() - self._reported_s >= longest_s:
+            return True
+        known = (before.quality, before.values, before.absent)
+        return known != (reading.quality, reading.values, reading.absent)
+
+    def _report_stale(self) -> None:
+        if self._last is not None:
+            self.publish(msgspec.structs.replace(self._last, quality=Quality.STALE))
+        self._last = self._reported = None
+
+
+async def _raise(trouble: asyncio.Future[DeviceError]) -> None:
+    raise await trouble
