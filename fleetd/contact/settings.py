@@ -1,0 +1,97 @@
+"""What a site may say about its antennas and about how contacts are booked. All seconds are those of the clock."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from fleetd.devices import AzEl
+from fleetd.settings import Name, PositiveSeconds, Settings
+
+Degrees = Annotated[float, Field(ge=-720, le=720)]
+Limits = tuple[Degrees, Degrees]
+
+
+class SlewSettings(Settings):
+    """How fast each axis turns at least, in degrees a second; plans rely on it, so measure rather than believe it."""
+
+    azimuth: Annotated[float, Field(gt=0, le=180)]
+    elevation: Annotated[float, Field(gt=0, le=180)]
+
+
+class DirectionSettings(Settings):
+    """A direction in the antenna's own frame."""
+
+    azimuth_deg: Degrees
+    """Clockwise from north, unwrapped: 370 is a full turn and ten degrees."""
+    elevation_deg: Degrees
+    """Above the horizon; beyond 90 the antenna leans over backwards."""
+
+    @property
+    def direction(self) -> AzEl:
+        """The same as a direction."""
+        return AzEl(self.azimuth_deg, self.elevation_deg)
+
+
+class AntennaSettings(Settings):
+    """One antenna: the rotator that turns it, how far and how fast it may, and how closely it is tracked."""
+
+    name: Name
+    """How the antenna is called in bookings, commands and logs; unique in the site."""
+    rotator: Name
+    """Name of the device that turns it."""
+    azimuth_limits_deg: Limits
+    """Lowest and highest azimuth it may turn to; a span above 360 is overlap, which passes across north can use."""
+    elevation_limits_deg: Limits
+    """Lowest and highest elevation; a highest one of 180 lets it lean over backwards instead of turning round."""
+    slew_deg_s: SlewSettings
+    park: DirectionSettings
+    """Where it rests."""
+    park_policy: Literal["after-pass", "never"] = "after-pass"
+    """Whether a finished contact leaves the antenna parked or merely stopped."""
+    tracking_period_s: Annotated[float, Field(ge=0.05, le=10)] = 1.0
+    """How often a contact measures and corrects the direction."""
+    idle_period_s: Annotated[float, Field(gt=0, le=30)] = 5.0
+    """How often the direction is measured while no contact is worked."""
+    dead_band_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Moves shorter than this on both axes are not sent; what the controller cannot resolve never is."""
+    pre_position_s: PositiveSeconds = 120.0
+    """How long before AOS the antenna is sent to the start of its path."""
+    beam_width_deg: Annotated[float, Field(gt=0, le=180)] = 6.0
+    """Full width of the beam: beyond half of it the satellite counts as off beam."""
+    operator_lease_s: PositiveSeconds = 60.0
+    """How long after an operator's last move other operators are refused; a contact takes precedence at once."""
+    offset: DirectionSettings = DirectionSettings(azimuth_deg=0.0, elevation_deg=0.0)
+    """What the rotator's scale shows when the antenna points at azimuth 0, elevation 0; set when it is surveyed."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for axis, (low, high), park in (
+            ("azimuth", self.azimuth_limits_deg, self.park.azimuth_deg),
+            ("elevation", self.elevation_limits_deg, self.park.elevation_deg),
+        ):
+            if not low < high:
+                raise ValueError(f"{axis}_limits_deg: the lowest, {low:g}, must be below the highest, {high:g}")
+            if not low <= park <= high:
+                raise ValueError(f"park.{axis}_deg: {park:g} is outside {axis}_limits_deg {low:g} to {high:g}")
+        return self
+
+
+class ContactsSettings(Settings):
+    """How contacts are booked."""
+
+    look_ahead_h: Annotated[float, Field(ge=1, le=240)] = 24.0
+    """How far ahead passes are searched and booked."""
+    replan_every_s: PositiveSeconds = 600.0
+    """How often passes are searched anew and what is not yet running is planned again."""
+    spacing_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """Least time between the end of one contact and the AOS of the next on the same antenna, for turning over."""
+    min_duration_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    """Passes shorter than this are not booked."""
+    announce_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
+    """How long before AOS a pass is announced as an event."""
+    max_elements_age_d: Annotated[float, Field(gt=0, le=366)] = 14.0
+    """Passes computed from elements older or further ahead than this are not booked."""
+    require_synced_clock: bool = True
+    """Refuse to track while the machine's clock is not synchronised: at 7 km/s a wrong second is a wrong direction."""
