@@ -1,0 +1,81 @@
+"""The stage of the demo: simulated devices as processes of their own, and the overlay that tells fleetd where they are."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleetd.clock import ScaledClock
+from fleetd_hil.demo.broker import RunningBroker
+from fleetd_hil.demo.children import child, first_json_line
+
+SITE_FILE = Path(__file__).parent.parent / "configs" / "demo.yaml"
+ROBOTS_ON_TCP = 20
+ROBOTS_ON_RTU = 3
+WEATHER_UNIT = 10
+
+SIMS: Mapping[str, tuple[str, ...]] = {
+    "rotator": ("gs232b", "--link", "pty"),
+    "robots": ("little-donkey", "--link", "tcp://127.0.0.1:0", "--count", str(ROBOTS_ON_TCP)),
+    "bus": (
+        *("little-donkey", "--link", "pty", "--baud", "19200", "--count", str(ROBOTS_ON_RTU)),
+        *("--with", f"weather-station@{WEATHER_UNIT}"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where everything is, once it runs."""
+
+    folder: Path
+    clock: ScaledClock
+    broker: RunningBroker
+    links: Mapping[str, str]
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "control.sock"
+
+    @property
+    def overlay(self) -> Path:
+        return self.folder / "overlay.yaml"
+
+
+@contextlib.asynccontextmanager
+async def scene(folder: Path, clock: ScaledClock, broker: RunningBroker, seed: int) -> AsyncIterator[Scene]:
+    """All sims of the demo running on `clock`, and an overlay for `fleetd --hil` in `folder`."""
+    links: dict[str, str] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for name, words in SIMS.items():
+            log = folder / f"sim-{name}.log"
+            command = [sys.executable, "-m", "fleetd_hil.cli", "serve", *words, "--clock", str(clock), "--seed", str(seed)]
+            process = await stack.enter_async_context(child(f"sim {name}", command, log=log))
+            links[name] = (await first_json_line(f"sim {name}", process, log))["link"]
+        built = Scene(folder, clock, broker, links)
+        built.overlay.write_text(yaml.safe_dump(overlay(built), sort_keys=False))
+        yield built
+
+
+def overlay(built: Scene) -> dict[str, Any]:
+    """What stands in place of the site's own links and surroundings."""
+    devices: dict[str, Any] = {
+        "dish-rotator": {"link": built.links["rotator"]},
+        "weather": {"link": built.links["bus"]},
+    }
+    for number in range(1, ROBOTS_ON_TCP + 1):
+        devices[f"robot-{number:02d}"] = {"link": built.links["robots"], "settings": {"unit": number}}
+    for number in range(1, ROBOTS_ON_RTU + 1):
+        devices[f"robot-{ROBOTS_ON_TCP + number:02d}"] = {"link": built.links["bus"], "settings": {"unit": number}}
+    return {
+        "devices": devices,
+        "store": {"path": str(built.folder / "store")},
+        "control": {"socket": str(built.socket)},
+        "relay": {"brokers": [built.broker.url], "protocol": built.broker.protocol},
+    }
