@@ -1,4 +1,4 @@
-"""Options and exit codes that all commands of `fleetctl` share. Only light imports: `fleetctl --help` must feel instant."""
+"""Options and exit codes that all commands of `fleetctl` share. Light imports only: its help must feel instant."""
 
 from __future__ import annotations
 

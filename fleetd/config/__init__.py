@@ -1,0 +1,1 @@
+"""One site's configuration: the rooms' settings composed, read from strict YAML, cross-checked, frozen."""

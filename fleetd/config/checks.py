@@ -1,0 +1,180 @@
+"""What no single room can judge: devices against installed drivers, links against each other, names against names.
+
+The checks read the file's plain data and pass over what has the wrong shape, which the models report; so a misspelt key
+in one place hides no wrong reference in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from fleetd.devices import DriverSpec, driver_names, load_driver
+from fleetd.errors import ConfigError
+from fleetd.link.url import LinkUrl, SerialLine, parse_link
+from fleetd.settings import Settings
+from fleetd.strictyaml import Place, Positions, validate
+
+_SITE_TOPICS = ("status", "contact", "event", "alarm")  # what stands under fleetd/<site>/ beside the devices
+_SHARED = "modbus+"  # schemes of lines on which several units may live
+
+Fault = tuple[Place, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDevice:
+    """What could be made out of one entry of `devices`."""
+
+    place: Place
+    name: Any
+    spec: DriverSpec | None
+    url: LinkUrl | None
+    settings: Settings | None
+
+
+@dataclass(slots=True)
+class DeviceReader:
+    """Reads the entries of `devices`, noting a line for each fault."""
+
+    positions: Positions
+    faults: list[str] = field(default_factory=list)
+
+    def read(self, data: Any) -> list[FoundDevice]:
+        """Each device, with its driver, its link and its checked settings where they are right."""
+        return [self._device(place, entry) for place, entry in _entries(data, "devices")]
+
+    def _device(self, place: Place, entry: Mapping[str, Any]) -> FoundDevice:
+        spec = self._spec((*place, "driver"), entry.get("driver"))
+        url = self._url((*place, "link"), entry.get("link"))
+        if spec and url and url.scheme not in spec.schemes:
+            known = ", ".join(f"{scheme}://" for scheme in spec.schemes)
+            self._note((*place, "link"), f"the driver {spec.name} cannot use {url.scheme}://; it takes {known}")
+        settings = self._settings((*place, "settings"), spec, entry.get("settings", {}))
+        return FoundDevice(place, entry.get("name"), spec, url, settings)
+
+    def _spec(self, place: Place, name: Any) -> DriverSpec | None:
+        if not isinstance(name, str):
+            return None
+        known = driver_names()
+        if name not in known:
+            self._note(place, f"unknown driver {name!r}{nearest(name, known)}; installed are {', '.join(known)}")
+            return None
+        try:
+            return load_driver(name)
+        except ConfigError as error:
+            self._note(place, str(error))
+            return None
+
+    def _url(self, place: Place, text: Any) -> LinkUrl | None:
+        if not isinstance(text, str):
+            return None
+        try:
+            return parse_link(text)
+        except ConfigError as error:
+            self._note(place, str(error))
+            return None
+
+    def _settings(self, place: Place, spec: DriverSpec | None, data: Any) -> Settings | None:
+        if spec is None:
+            return None
+        try:
+            return validate(spec.settings, data, self.positions, at=place)
+        except ConfigError as error:
+            self.faults += error.problems
+            return None
+
+    def _note(self, place: Place, text: str) -> None:
+        self.faults.append(self.positions.line(place, text))
+
+
+def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions) -> list[str]:
+    """A line for each name given twice, each reference to nothing, and each link that two devices cannot share."""
+    found: list[Fault] = [
+        *_twice(data, "devices", "name"),
+        *_twice(data, "antennas", "name"),
+        *_twice(data, "antennas", "rotator"),
+        *_twice(data, "satellites", "name"),
+        *_twice(data, "satellites", "norad_id"),
+        *_reserved(devices),
+        *_rotators(data, devices),
+        *_links(devices),
+    ]
+    return [positions.line(place, text) for place, text in found]
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """', perhaps X?' when one of the known words is close, else nothing."""
+    near = get_close_matches(word, known, n=1)
+    return f", perhaps {near[0]}" if near else ""
+
+
+def _entries(data: Any, section: str) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    listed = data.get(section) if isinstance(data, dict) else None
+    for index, entry in enumerate(listed if isinstance(listed, list) else []):
+        yield (section, index), entry if isinstance(entry, dict) else {}
+
+
+def _twice(data: Any, section: str, key: str) -> Iterator[Fault]:
+    first: dict[str | int, Place] = {}
+    for place, entry in _entries(data, section):
+        value = entry.get(key)
+        if not isinstance(value, str | int):
+            continue
+        if value in first:
+            before = ".".join(map(str, first[value]))
+            yield (*place, key), f"{value} is taken by {before} already; each needs its own {key}"
+        first.setdefault(value, place)
+
+
+def _reserved(devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    for device in devices:
+        if device.name in _SITE_TOPICS:
+            yield (*device.place, "name"), f"{device.name} is an MQTT topic of the site itself; choose another name"
+
+
+def _rotators(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    by_name = {device.name: device for device in devices if isinstance(device.name, str)}
+    rotators = sorted(name for name, device in by_name.items() if device.spec and device.spec.capability == "rotator")
+    for place, entry in _entries(data, "antennas"):
+        wanted = entry.get("rotator")
+        if not isinstance(wanted, str):
+            continue
+        there = f"rotators among the devices are {', '.join(rotators)}" if rotators else "no device is a rotator"
+        device = by_name.get(wanted)
+        if device is None:
+            yield (*place, "rotator"), f"there is no device {wanted!r}{nearest(wanted, rotators)}; {there}"
+        elif device.spec and device.spec.capability != "rotator":
+            yield (*place, "rotator"), f"the device {wanted} is a {device.spec.capability}; {there}"
+
+
+def _links(devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """Devices on one physical line: only Modbus units may share, by the same URL and under different unit ids."""
+    first: dict[Any, FoundDevice] = {}
+    units: dict[tuple[Any, Any], FoundDevice] = {}
+    for device in devices:
+        if device.url is None:
+            continue
+        line = _line(device.url)
+        other = first.setdefault(line, device)
+        if other is device:
+            pass
+        elif not (device.url.scheme.startswith(_SHARED) and _scheme(other).startswith(_SHARED)):
+            yield (*device.place, "link"), f"{other.name} has this link already, and only Modbus units can share one"
+        elif other.url and other.url.text != device.url.text:
+            text = f"{other.name} uses the same line as {other.url}; a shared line needs the same link everywhere"
+            yield (*device.place, "link"), text
+        unit = getattr(device.settings, "unit", None)
+        holder = units.setdefault((line, unit), device)
+        if unit is not None and holder is not device and _scheme(device).startswith(_SHARED):
+            yield (*device.place, "settings", "unit"), f"unit {unit} on this line is {holder.name} already"
+
+
+def _scheme(device: FoundDevice) -> str:
+    return device.url.scheme if device.url else ""
+
+
+def _line(url: LinkUrl) -> Any:
+    """What makes two links the same physical line, however their options are written."""
+    return url.end.path if isinstance(url.end, SerialLine) else url.end
