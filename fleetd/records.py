@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -113,13 +113,17 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(Record, frozen=True, kw_only=True):
-    """How far a command has come. `reason` says why for everything but plain success."""
+    """How far a command has come. `reason` says why for everything but plain success.
+
+    `rule` is a stable word for programs where fleetd itself refused.
+    """
 
     id: str
     device: str
     action: str
     stage: Stage
     reason: str = ""
+    rule: str = ""
 
 
 class ContactReport(Record, frozen=True, kw_only=True):
@@ -143,6 +147,14 @@ class ContactReport(Record, frozen=True, kw_only=True):
     elements_hash: str
     track: list[tuple[float, float, float, float, float]] = []
     """(seconds after AOS, planned azimuth, planned elevation, measured azimuth, measured elevation), degrees."""
+
+
+class NodeStatus(Record, frozen=True, kw_only=True):
+    """The daemon itself is there or not; retained on MQTT, its last will there. Made by the relay alone."""
+
+    state: Literal["online", "offline"]
+    site: str
+    version: str
 
 
 AnyRecord = Reading | DeviceStatus | Event | Alarm | Result | ContactReport
