@@ -1,0 +1,98 @@
+"""The `fleethil` program: serve simulated devices, and list what there is to serve and to break."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fleetd.clock import join_clock_words, parse_clock
+from fleetd.errors import FleetError
+
+
+class Commands(TyperGroup):
+    """The command table; an expected failure ends as one line on stderr and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except FleetError as error:
+            typer.echo(f"fleethil: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="fleethil",
+    cls=Commands,
+    help="Simulated devices behind real bytes: serve them, break them, and show the whole site working on them.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def serve(
+    sim: Annotated[str, typer.Argument(help="Which device; `fleethil list` names them.")],
+    link: Annotated[
+        str, typer.Option(help="pty, pty:/stable/name, or tcp://127.0.0.1:0 (port 0: any free one).")
+    ] = "pty",
+    fault: Annotated[
+        list[str] | None, typer.Option(help="NAME[=VALUE][/UNIT][@AFTER_S][+LASTING_S]; may be repeated.")
+    ] = None,
+    options: Annotated[list[str] | None, typer.Option(help="KEY=NUMBER of the model; may be repeated.")] = None,
+    clock: Annotated[str | None, typer.Option(help="The scene's time: EPOCH xRATE [@ANCHOR].")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is left to chance.")] = 0,
+    baud: Annotated[int, typer.Option(min=50, max=4_000_000, help="How fast a serial line is, in scene time.")] = 9600,
+) -> None:
+    """Serve one sim; print one JSON line with its link when it is ready; run until SIGTERM."""
+    from fleetd_hil import catalogue
+    from fleetd_hil.line import Pace
+    from fleetd_hil.serve import Serving, parse_place
+    from fleetd_hil.serve import serve as serve_until_told
+
+    kind = catalogue.find(sim)
+    place = parse_place(link)
+    built = kind.build(catalogue.read_options(kind, options or []), seed)
+    on_line = place.scheme == "pty"
+    serving = Serving(
+        built, place, "serial" if on_line else "tcp", Pace.of(baud) if on_line else Pace(), tuple(fault or ()), seed
+    )
+    asyncio.run(serve_until_told(serving, parse_clock(clock), {"sim": sim}))
+
+
+@app.command("list")
+def list_sims(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Name the sims, their options and the faults that can be switched on."""
+    from fleetd_hil.listing import catalogue_as_json, catalogue_as_text
+
+    typer.echo(json.dumps(catalogue_as_json(), indent=2) if as_json else catalogue_as_text())
+
+
+@app.command()
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="End with one JSON object of figures.")] = False,
+    rate: Annotated[float, typer.Option(min=1, max=100, help="How many times faster than real time.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Of all that is left to chance.")] = 0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's folder: store, logs and site file.")] = False,
+) -> None:
+    """Show the whole site at work on simulated hardware, with a broker, two passes and 23 robots."""
+    from fleetd_hil.demo import run_demo
+
+    raise typer.Exit(run_demo(json_output=as_json, rate=rate, seed=seed, keep=keep))
+
+
+def main() -> None:
+    """Entry point of the script."""
+    app(args=join_clock_words(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""One conversation between a computer and a sim, and what a bad line does to it.
+
+Bytes come in, the sim's answers go out after the time that the device and the line need, unless a fault delays,
+damages, doubles or loses them. Not here: pseudo-terminals and sockets; whoever has one hands its `send` in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from fleetd.clock import Clock
+from fleetd_hil.faults import FaultKind
+from fleetd_hil.sim import Answer, Sim
+
+FAULTS = (
+    FaultKind("unplug", "the port vanishes while the fault lasts, and comes back; a pty under another number"),
+    FaultKind("stall", "the far end neither reads nor answers while the fault lasts, then goes on where it was"),
+    FaultKind("drop", "this share of the answers is lost", 1.0, "of 1"),
+    FaultKind("garble", "this share of the answered bytes is damaged", 0.2, "of 1"),
+    FaultKind("delay", "every answer comes this much later", 1.0, "s"),
+    FaultKind("echo", "what was asked comes back before the answer"),
+    FaultKind("trickle", "answers come one byte at a time, this far apart", 0.01, "s"),
+    FaultKind("foreign", "somebody else's answer, the previous one on this line, comes before the true one"),
+    FaultKind("noise", "this many random bytes come before each answer", 1.0, "bytes"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a line is: seconds a character, and the silence in seconds that ends a frame. Zero for a socket."""
+
+    character_s: float = 0.0
+    gap_s: float = 0.0
+
+    @classmethod
+    def of(cls, baud: int, parity: str = "N", *, rtu: bool = False) -> Pace:
+        """A serial line's pace. RTU's gap is 3.5 characters; above 19200 baud 1.75 ms (serial line guide V1.02)."""
+        character_s = (10 if parity == "N" else 11) / baud
+        gap_s = 3.5 * character_s if baud <= 19_200 else 0.001_75
+        return cls(character_s, gap_s if rtu else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A sim on the bench, with all that a conversation with it needs. `spawn` runs what the bench will wait for."""
+
+    sim: Sim
+    clock: Clock
+    spawn: Callable[[Coroutine[object, object, None]], None]
+    pace: Pace
+    draw: random.Random
+
+    def fault(self, name: str) -> float | None:
+        """The value of a fault if it holds now."""
+        return self.sim.faults.value(name, self.clock.monotonic())
+
+
+class Line:
+    """One end of a conversation; `send` takes what the computer is to receive."""
+
+    def __init__(self, stand: Stand, send: Callable[[bytes], None]) -> None:
+        self._stand = stand
+        self._feed = stand.sim.attach()
+        self._send = send
+        self._due: deque[tuple[float, bytes]] = deque()
+        self._free_at_s = float("-inf")
+        self._last_answer = b""
+        self._held = bytearray()
+
+    def hear(self, data: bytes) -> None:
+        """Bytes came in from the computer."""
+        if self._stand.fault("stall") is not None:
+            self._held += data
+            return
+        at_s = self._stand.clock.monotonic()
+        pace = self._stand.pace
+        if self._stand.fault("echo") is not None:
+            self._queue(data, at_s, at_s)
+        for answer in self._feed(data, at_s):
+            self._answer(answer, at_s, at_s + len(data) * pace.character_s + pace.gap_s)
+
+    def resume(self) -> None:
+        """Go on with what came in during a stall that is over."""
+        if self._held:
+            held, self._held = bytes(self._held), bytearray()
+            self.hear(held)
+
+    def _answer(self, answer: Answer, at_s: float, heard_s: float) -> None:
+        if self._stand.draw.random() < (self._stand.fault("drop") or 0.0):
+            return
+        start_s = heard_s + answer.after_s + (self._stand.fault("delay") or 0.0)
+        if self._stand.fault("foreign") is not None and self._last_answer:
+            self._queue(self._last_answer, at_s, start_s)
+        self._last_answer = answer.data
+        noise = self._stand.draw.randbytes(int(self._stand.fault("noise") or 0))
+        self._queue(noise + self._garbled(answer.data), at_s, start_s)
+
+    def _garbled(self, data: bytes) -> bytes:
+        share = self._stand.fault("garble") or 0.0
+        draw = self._stand.draw
+        return bytes(byte ^ draw.randrange(1, 256) if share and draw.random() < share else byte for byte in data)
+
+    def _queue(self, data: bytes, at_s: float, start_s: float) -> None:
+        apart_s = self._stand.fault("trickle")
+        pieces = [data] if apart_s is None else [data[i : i + 1] for i in range(len(data))]
+        for piece in pieces:
+            needs_s = len(piece) * self._stand.pace.character_s + (apart_s or 0.0)
+            self._free_at_s = max(start_s, self._free_at_s) + needs_s
+            self._out(piece, self._free_at_s, at_s)
+
+    def _out(self, data: bytes, due_s: float, at_s: float) -> None:
+        if due_s <= at_s and not self._due:
+            self._send(data)
+            return
+        self._due.append((due_s, data))
+        if len(self._due) == 1:
+            self._stand.spawn(self._deliver())
+
+    async def _deliver(self) -> None:
+        while self._due:
+            due_s, data = self._due[0]
+            if (wait_s := due_s - self._stand.clock.monotonic()) > 0:
+                await self._stand.clock.sleep(wait_s)
+            elif self._stand.fault("stall") is not None:
+                await self._stand.clock.sleep(0.02 * self._stand.clock.rate)
+            else:
+                self._send(data)
+                self._due.popleft()

@@ -1,0 +1,37 @@
+"""What every sim is to the bench: something that takes bytes and gives answers, each with the time it needs.
+
+A sim does no I/O and reads no clock: it is told the running scene time with the bytes, and brings its models up to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from fleetd_hil.faults import Faults
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Bytes that the device sends `after_s` scene seconds after the last byte of the question."""
+
+    data: bytes
+    after_s: float = 0.0
+
+
+Feed = Callable[[bytes, float], Iterable[Answer]]
+"""Takes what arrived and the running scene time in seconds; partial frames are kept for the next call."""
+
+
+class Sim(Protocol):
+    """The far end of a wire."""
+
+    name: str
+    faults: Faults
+    violations: list[str]
+    """What no well-behaved driver would have sent."""
+
+    def attach(self) -> Feed:
+        """The device's ear for one connection."""
+        ...

@@ -1,0 +1,1 @@
+"""The device's side of each wire: bytes in, bytes out, over a model. Nothing here is shared with the drivers."""
