@@ -1,0 +1,325 @@
+"""Registers <-> values, one codec for both directions.
+
+Decoding never raises for what a device sends: a code that means "no value", an unknown enum code, a number outside its
+valid range or NaN decodes to None with the reason beside it. Encoding raises Refusal with the limit named.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from fleetd.errors import Refusal
+from fleetd.records import Value
+from fleetd.registers.model import (
+    BIT_TABLES,
+    INTEGERS,
+    BitField,
+    RegisterMap,
+    Table,
+    ValueSpec,
+    WordOrder,
+    absent_codes,
+)
+from fleetd.registers.plan import Block
+
+FORMATS: Mapping[str, str] = {
+    "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d", "bits": "H",
+}  # fmt: skip
+
+Put = Callable[[Any, dict[str, Value], dict[str, str]], None]
+"""Puts the meaning of one raw value into a sample's values and absent reasons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Values by name; `absent` says why a value is None."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+
+class Decoder:
+    """What the answer to one block request means, worked out once and used for each poll."""
+
+    def __init__(self, register_map: RegisterMap, block: Block) -> None:
+        self.block = block
+        if block.table in BIT_TABLES:
+            self.size = (block.count + 7) // 8
+            self._bits = tuple((spec.name, spec.address - block.address) for spec in block.specs)
+            return
+        self.size = 2 * block.count
+        self._layout = struct.Struct(_layout(register_map, block))
+        self._puts = tuple(_put(spec, register_map.order_of(spec)) for spec in block.specs)
+
+    def decode(self, data: bytes, into: Decoded) -> None:
+        """Add what `data`, the `size` bytes of registers or packed bits that the answer carried, means."""
+        if self.block.table in BIT_TABLES:
+            packed = int.from_bytes(data, "little")
+            into.values.update((name, bool(packed >> offset & 1)) for name, offset in self._bits)
+            return
+        for put, raw in zip(self._puts, self._layout.unpack(data), strict=True):
+            put(raw, into.values, into.absent)
+
+
+def decode(register_map: RegisterMap, table: Table, address: int, cells: Sequence[int]) -> Decoded:
+    """What registers (or bits, as 0 and 1) from `address` on mean; values not wholly among them are left out."""
+    end = address + len(cells)
+    inside = (s for s in register_map.values if s.table == table and s.address >= address and s.end <= end)
+    specs = tuple(sorted(inside, key=lambda spec: spec.address))
+    decoded = Decoded()
+    if specs:
+        block = Block(table, address, len(cells), specs)
+        Decoder(register_map, block).decode(pack(table, cells), decoded)
+    return decoded
+
+
+def pack(table: Table, cells: Sequence[int]) -> bytes:
+    """Registers, or bits as 0 and 1, in the bytes that a Modbus answer carries."""
+    if table in BIT_TABLES:
+        packed = sum(1 << index for index, bit in enumerate(cells) if bit)
+        return packed.to_bytes((len(cells) + 7) // 8, "little")
+    return struct.pack(f">{len(cells)}H", *cells)
+
+
+def reorder(data: bytes, order: WordOrder) -> bytes:
+    """Bytes of one value from `order` to ABCD, and as well the other way."""
+    if order == "ABCD":
+        return data
+    if order == "DCBA":
+        return data[::-1]
+    source = data if order == "BADC" else data[::-1]
+    swapped = bytearray(len(data))
+    swapped[0::2], swapped[1::2] = source[1::2], source[0::2]
+    return bytes(swapped)
+
+
+# Decoding
+
+
+def _layout(register_map: RegisterMap, block: Block) -> str:
+    """The struct format of a block; gaps are skipped, values in another order than ABCD are taken as bytes."""
+    parts, at = [">"], block.address
+    for spec in block.specs:
+        plain = spec.type != "string" and register_map.order_of(spec) == "ABCD"
+        parts += [f"{2 * (spec.address - at)}x", FORMATS[spec.type] if plain else f"{2 * spec.size}s"]
+        at = spec.end
+    return "".join([*parts, f"{2 * (block.end - at)}x"])
+
+
+def _put(spec: ValueSpec, order: WordOrder) -> Put:
+    put = _put_text(spec) if spec.type == "string" else _put_raw(spec)
+    if order == "ABCD":
+        return put
+    if spec.type == "string":
+        return lambda raw, values, absent: put(reorder(raw, order), values, absent)
+    unpack = struct.Struct(f">{FORMATS[spec.type]}").unpack
+    return lambda raw, values, absent: put(unpack(reorder(raw, order))[0], values, absent)
+
+
+def _put_raw(spec: ValueSpec) -> Put:
+    if spec.fields:
+        return _put_fields(spec)
+    return _put_enum(spec) if spec.enum else _put_number(spec)
+
+
+def _put_text(spec: ValueSpec) -> Put:
+    def put(raw: bytes, values: dict[str, Value], absent: dict[str, str]) -> None:
+        try:
+            values[spec.name] = raw.split(b"\0", 1)[0].decode("utf-8").rstrip()
+        except UnicodeDecodeError:
+            values[spec.name], absent[spec.name] = None, f"{raw.hex(' ')} is no UTF-8 text"
+
+    return put
+
+
+def _put_enum(spec: ValueSpec) -> Put:
+    words, codes = spec.enum, _codes(spec)
+
+    def put(raw: int, values: dict[str, Value], absent: dict[str, str]) -> None:
+        word = values[spec.name] = words.get(raw)
+        if word is None:
+            absent[spec.name] = codes.get(raw) or f"unknown code {raw}"
+
+    return put
+
+
+def _put_fields(spec: ValueSpec) -> Put:
+    fields = [(name, part.bit, (1 << part.width) - 1, part) for name, part in spec.fields.items()]
+
+    def put(raw: int, values: dict[str, Value], absent: dict[str, str]) -> None:
+        for name, bit, mask, part in fields:
+            code = raw >> bit & mask
+            values[name] = part.enum.get(code) if part.enum else code if mask > 1 else code == 1
+            if values[name] is None:
+                absent[name] = f"unknown code {code}"
+
+    return put
+
+
+def _put_number(spec: ValueSpec) -> Put:
+    name, codes, nan = spec.name, _codes(spec), spec.absent.get("nan", "not a number")
+    finish = _finish(spec)
+    low = -math.inf if spec.minimum is None else spec.minimum
+    high = math.inf if spec.maximum is None else spec.maximum
+
+    def put(raw: float, values: dict[str, Value], absent: dict[str, str]) -> None:
+        reason = codes.get(raw)
+        if reason is None:
+            value = finish(raw) if finish else raw
+            if low <= value <= high and -math.inf < value < math.inf:
+                values[name] = value
+                return
+            reason = nan if not math.isfinite(value) else f"{value:g} is outside {_range(spec)}"
+        values[name], absent[name] = None, reason
+
+    return put
+
+
+def _finish(spec: ValueSpec) -> Callable[[float], float] | None:
+    """From raw counts to the unit: whole counts are rounded to the decimals that scale and offset have."""
+    if not spec.is_scaled:
+        return None
+    scale, offset = spec.scale or 1.0, spec.offset or 0.0
+    if spec.type not in INTEGERS:
+        return lambda raw: raw * scale + offset
+    decimals = max(_decimals(scale), _decimals(offset))
+    return lambda raw: round(raw * scale + offset, decimals)
+
+
+def _decimals(number: float) -> int:
+    exponent = Decimal(repr(number)).normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _codes(spec: ValueSpec) -> dict[float, str]:
+    found: dict[float, str] = {}
+    for code, reason in spec.absent.items():
+        found.update(dict.fromkeys(absent_codes(code) or (), reason))
+    return found
+
+
+def _range(spec: ValueSpec) -> str:
+    unit = f" {spec.unit}" if spec.unit else ""
+    if spec.minimum is None:
+        return f"at most {spec.maximum:g}{unit}"
+    if spec.maximum is None:
+        return f"at least {spec.minimum:g}{unit}"
+    return f"{spec.minimum:g} to {spec.maximum:g}{unit}"
+
+
+# Encoding
+
+
+def encode(register_map: RegisterMap, spec: ValueSpec, value: Value) -> list[int]:
+    """The registers of a value (of a coil or discrete input: one 0 or 1); None is sent as its first absent code.
+
+    Raises Refusal for what the registers cannot hold; valid range and access are `encode_write`'s business. A bits
+    register is encoded by `encode_fields`.
+    """
+    if spec.type == "bool":
+        if not isinstance(value, bool):
+            raise Refusal("type", f"{spec.name} is a truth value; {value!r} is none")
+        return [int(value)]
+    data = _text(spec, value) if spec.type == "string" else _number(spec, _raw(spec, value))
+    ordered = reorder(data, register_map.order_of(spec))
+    return list(struct.unpack(f">{spec.size}H", ordered))
+
+
+def encode_write(register_map: RegisterMap, spec: ValueSpec, value: Value) -> list[int]:
+    """Like `encode`, of a value that is about to be written. Raises Refusal naming what stands against it."""
+    if not spec.writable:
+        raise Refusal("read-only", f"{spec.name} can only be read")
+    if value is None:
+        raise Refusal("type", f"{spec.name} needs a value")
+    if spec.set_only and value is False:
+        raise Refusal("set-only", f"{spec.name} can be set, never cleared, from here")
+    if not isinstance(value, (bool, str)) and not _valid(spec, value):
+        raise Refusal("range", f"{spec.name} {value:g} is outside {_range(spec)}")
+    return encode(register_map, spec, value)
+
+
+def encode_fields(register_map: RegisterMap, spec: ValueSpec, values: Mapping[str, Value]) -> list[int]:
+    """The register of a `bits` value from its fields; fields that are not named are zero. Raises Refusal."""
+    raw = 0
+    for name, part in spec.fields.items():
+        if name in values:
+            raw |= _field_code(name, part, values[name]) << part.bit
+    return list(struct.unpack(">H", reorder(struct.pack(">H", raw), register_map.order_of(spec))))
+
+
+def encode_all(register_map: RegisterMap, values: Mapping[str, Value]) -> dict[Table, dict[int, int]]:
+    """The cells of all named values, by table and address: what a device that shows these values holds."""
+    bank: dict[Table, dict[int, int]] = {"coil": {}, "discrete": {}, "input": {}, "holding": {}}
+    for spec in register_map.values:
+        if spec.fields and any(name in values for name in spec.fields):
+            cells = encode_fields(register_map, spec, values)
+        elif spec.name in values:
+            cells = encode(register_map, spec, values[spec.name])
+        else:
+            continue
+        bank[spec.table].update(enumerate(cells, spec.address))
+    return bank
+
+
+def _valid(spec: ValueSpec, value: float) -> bool:
+    low = -math.inf if spec.minimum is None else spec.minimum
+    high = math.inf if spec.maximum is None else spec.maximum
+    return low <= value <= high
+
+
+def _raw(spec: ValueSpec, value: Value) -> float:
+    """The raw count (or float) of a value in its unit."""
+    if value is None:
+        return _absent_raw(spec)
+    if spec.enum:
+        return _code(spec.name, spec.enum, value)
+    if isinstance(value, (bool, str)):
+        raise Refusal("type", f"{spec.name} is a number; {value!r} is none")
+    counts = (value - (spec.offset or 0.0)) / (spec.scale or 1.0) if spec.is_scaled else value
+    if spec.type not in INTEGERS:
+        return counts
+    if not math.isfinite(counts) or (not spec.is_scaled and counts != int(counts)):
+        raise Refusal("type", f"{spec.name} is a whole number; {value!r} is none")
+    return round(counts)
+
+
+def _absent_raw(spec: ValueSpec) -> float:
+    for code in spec.absent:
+        codes = absent_codes(code)
+        return math.nan if codes is None else codes[0]
+    raise Refusal("absent", f"{spec.name} has no code for an absent value")
+
+
+def _number(spec: ValueSpec, raw: float) -> bytes:
+    try:
+        return struct.pack(f">{FORMATS[spec.type]}", raw)
+    except (struct.error, OverflowError):
+        raise Refusal("range", f"{spec.name}: {raw:g} counts do not fit into {spec.type}") from None
+
+
+def _text(spec: ValueSpec, value: Value) -> bytes:
+    if not isinstance(value, str):
+        raise Refusal("type", f"{spec.name} is text; {value!r} is none")
+    data = value.encode("utf-8")
+    if len(data) > 2 * spec.size:
+        raise Refusal("range", f"{spec.name} holds {2 * spec.size} bytes, and {value!r} has {len(data)}")
+    return data.ljust(2 * spec.size, b"\0")
+
+
+def _field_code(name: str, part: BitField, value: Value) -> int:
+    code = _code(name, part.enum, value) if part.enum else value
+    if not isinstance(code, int) or not 0 <= code < 1 << part.width:
+        raise Refusal("range", f"{name} {value!r} does not fit into {part.width} bits")
+    return int(code)
+
+
+def _code(name: str, words: Mapping[int, str], value: Value) -> int:
+    for code, word in words.items():
+        if word == value:
+            return code
+    raise Refusal("enum", f"{name} {value!r} is none of {', '.join(words.values())}")
