@@ -1,0 +1,1 @@
+"""Northbound: outbox to MQTT, commands from MQTT."""
