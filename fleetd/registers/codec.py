@@ -7,7 +7,9 @@ valid range or NaN decodes to None with the reason beside it. Encoding raises Re
 from __future__ import annotations
 
 import math
+import reprlib
 import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -30,6 +32,8 @@ from fleetd.registers.plan import Block
 FORMATS: Mapping[str, str] = {
     "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d", "bits": "H",
 }  # fmt: skip
+
+_MOST = sys.float_info.max
 
 Put = Callable[[Any, dict[str, Value], dict[str, str]], None]
 """Puts the meaning of one raw value into a sample's values and absent reasons."""
@@ -223,7 +227,7 @@ def encode(register_map: RegisterMap, spec: ValueSpec, value: Value) -> list[int
     """
     if spec.type == "bool":
         if not isinstance(value, bool):
-            raise Refusal("type", f"{spec.name} is a truth value; {value!r} is none")
+            raise Refusal("type", f"{spec.name} is a truth value; {reprlib.repr(value)} is none")
         return [int(value)]
     data = _text(spec, value) if spec.type == "string" else _number(spec, _raw(spec, value))
     ordered = reorder(data, register_map.order_of(spec))
@@ -239,7 +243,7 @@ def encode_write(register_map: RegisterMap, spec: ValueSpec, value: Value) -> li
     if spec.set_only and value is False:
         raise Refusal("set-only", f"{spec.name} can be set, never cleared, from here")
     if not isinstance(value, (bool, str)) and not _valid(spec, value):
-        raise Refusal("range", f"{spec.name} {value:g} is outside {_range(spec)}")
+        raise Refusal("range", f"{spec.name} {shown(value)} is outside {_range(spec)}")
     return encode(register_map, spec, value)
 
 
@@ -266,6 +270,11 @@ def encode_all(register_map: RegisterMap, values: Mapping[str, Value]) -> dict[T
     return bank
 
 
+def shown(value: float) -> str:
+    """A number in a message; whole numbers from outside can be too long to print, or even to become a float."""
+    return f"{value:g}" if isinstance(value, float) or -_MOST <= value <= _MOST else "a number of absurd size"
+
+
 def _valid(spec: ValueSpec, value: float) -> bool:
     low = -math.inf if spec.minimum is None else spec.minimum
     high = math.inf if spec.maximum is None else spec.maximum
@@ -279,12 +288,14 @@ def _raw(spec: ValueSpec, value: Value) -> float:
     if spec.enum:
         return _code(spec.name, spec.enum, value)
     if isinstance(value, (bool, str)):
-        raise Refusal("type", f"{spec.name} is a number; {value!r} is none")
+        raise Refusal("type", f"{spec.name} is a number; {reprlib.repr(value)} is none")
+    if not -_MOST <= value <= _MOST:
+        raise Refusal("range", f"{spec.name}: {shown(value)} does not fit into {spec.type}")
     counts = (value - (spec.offset or 0.0)) / (spec.scale or 1.0) if spec.is_scaled else value
     if spec.type not in INTEGERS:
         return counts
     if not math.isfinite(counts) or (not spec.is_scaled and counts != int(counts)):
-        raise Refusal("type", f"{spec.name} is a whole number; {value!r} is none")
+        raise Refusal("type", f"{spec.name} is a whole number; {reprlib.repr(value)} is none")
     return round(counts)
 
 
@@ -299,22 +310,22 @@ def _number(spec: ValueSpec, raw: float) -> bytes:
     try:
         return struct.pack(f">{FORMATS[spec.type]}", raw)
     except (struct.error, OverflowError):
-        raise Refusal("range", f"{spec.name}: {raw:g} counts do not fit into {spec.type}") from None
+        raise Refusal("range", f"{spec.name}: {shown(raw)} counts do not fit into {spec.type}") from None
 
 
 def _text(spec: ValueSpec, value: Value) -> bytes:
     if not isinstance(value, str):
-        raise Refusal("type", f"{spec.name} is text; {value!r} is none")
+        raise Refusal("type", f"{spec.name} is text; {reprlib.repr(value)} is none")
     data = value.encode("utf-8")
     if len(data) > 2 * spec.size:
-        raise Refusal("range", f"{spec.name} holds {2 * spec.size} bytes, and {value!r} has {len(data)}")
+        raise Refusal("range", f"{spec.name} holds {2 * spec.size} bytes, and {reprlib.repr(value)} has {len(data)}")
     return data.ljust(2 * spec.size, b"\0")
 
 
 def _field_code(name: str, part: BitField, value: Value) -> int:
     code = _code(name, part.enum, value) if part.enum else value
     if not isinstance(code, int) or not 0 <= code < 1 << part.width:
-        raise Refusal("range", f"{name} {value!r} does not fit into {part.width} bits")
+        raise Refusal("range", f"{name} {reprlib.repr(value)} does not fit into {part.width} bits")
     return int(code)
 
 
@@ -322,4 +333,4 @@ def _code(name: str, words: Mapping[int, str], value: Value) -> int:
     for code, word in words.items():
         if word == value:
             return code
-    raise Refusal("enum", f"{name} {value!r} is none of {', '.join(words.values())}")
+    raise Refusal("enum", f"{name} {reprlib.repr(value)} is none of {', '.join(words.values())}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetd.errors import Refusal
 from fleetd.records import Value
-from fleetd.registers.codec import encode, pack
+from fleetd.registers.codec import encode, pack, shown
 from fleetd.registers.crc import crc16
 from fleetd.registers.model import ActionMap, ArgumentMap, CommandBlock, RegisterMap
 
@@ -32,7 +33,7 @@ def encode_command(register_map: RegisterMap, number: int, action: str, args: Ma
     block = command_of(register_map)
     known = register_map.actions_by_name
     if action not in known:
-        raise Refusal("action", f"unknown action {action!r}; known are {', '.join(known)}")
+        raise Refusal("action", f"unknown action {reprlib.repr(action)}; known are {', '.join(known)}")
     if not 1 <= number <= 0xFFFF_FFFF:
         raise Refusal("range", f"command number {number} is outside 1 to 4294967295")
     counts = argument_counts(known[action], args)
@@ -49,7 +50,7 @@ def argument_counts(action: ActionMap, args: Mapping[str, Value]) -> list[int]:
     names = [argument.name for argument in action.arguments]
     if unknown := sorted(set(args) - set(names)):
         takes = f"it takes {', '.join(names)}" if names else "it takes none"
-        raise Refusal("argument", f"{action.name} has no argument {unknown[0]!r}; {takes}")
+        raise Refusal("argument", f"{action.name} has no argument {reprlib.repr(unknown[0])}; {takes}")
     return [_count(action.name, argument, args.get(argument.name)) for argument in action.arguments]
 
 
@@ -57,11 +58,11 @@ def _count(action: str, argument: ArgumentMap, value: Value) -> int:
     limits = f"{argument.minimum:g} to {argument.maximum:g}{f' {argument.unit}' if argument.unit else ''}"
     if value is None:
         raise Refusal("argument", f"{action} needs {argument.name}, {limits}")
-    if isinstance(value, (bool, str)) or (argument.whole and value != int(value)):
+    if isinstance(value, (bool, str)) or (argument.whole and value % 1):
         kind = "whole number" if argument.whole else "number"
-        raise Refusal("argument", f"{action}: {argument.name} must be a {kind}, {limits}, not {value!r}")
+        raise Refusal("argument", f"{action}: {argument.name} must be a {kind}, {limits}, not {reprlib.repr(value)}")
     if not argument.minimum <= value <= argument.maximum:
-        raise Refusal("range", f"{action}: {argument.name} {value:g} is outside {limits}")
+        raise Refusal("range", f"{action}: {argument.name} {shown(value)} is outside {limits}")
     return round(value / argument.scale)
 
 
