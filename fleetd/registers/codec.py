@@ -34,6 +34,7 @@ FORMATS: Mapping[str, str] = {
 }  # fmt: skip
 
 _MOST = sys.float_info.max
+_MOST_PATTERNS = 256  # of one bits register, before they are worked out afresh
 
 Put = Callable[[Any, dict[str, Value], dict[str, str]], None]
 """Puts the meaning of one raw value into a sample's values and absent reasons."""
@@ -153,35 +154,59 @@ def _put_enum(spec: ValueSpec) -> Put:
 
 
 def _put_fields(spec: ValueSpec) -> Put:
-    fields = [(name, part.bit, (1 << part.width) - 1, part) for name, part in spec.fields.items()]
+    # The same few patterns come again and again: what each means is worked out once.
+    known: dict[int, tuple[dict[str, Value], dict[str, str]]] = {}
 
     def put(raw: int, values: dict[str, Value], absent: dict[str, str]) -> None:
-        for name, bit, mask, part in fields:
-            code = raw >> bit & mask
-            values[name] = part.enum.get(code) if part.enum else code if mask > 1 else code == 1
-            if values[name] is None:
-                absent[name] = f"unknown code {code}"
+        meaning = known.get(raw)
+        if meaning is None:
+            if len(known) >= _MOST_PATTERNS:
+                known.clear()
+            meaning = known[raw] = _fields(spec, raw)
+        values.update(meaning[0])
+        if meaning[1]:
+            absent.update(meaning[1])
 
     return put
+
+
+def _fields(spec: ValueSpec, raw: int) -> tuple[dict[str, Value], dict[str, str]]:
+    """The fields of one register and the reasons for those that are absent."""
+    values: dict[str, Value] = {}
+    absent: dict[str, str] = {}
+    for name, part in spec.fields.items():
+        code = raw >> part.bit & (1 << part.width) - 1
+        values[name] = part.enum.get(code) if part.enum else code if part.width > 1 else code == 1
+        if values[name] is None:
+            absent[name] = f"unknown code {code}"
+    return values, absent
 
 
 def _put_number(spec: ValueSpec) -> Put:
-    name, codes, nan = spec.name, _codes(spec), spec.absent.get("nan", "not a number")
+    name, codes = spec.name, _codes(spec)
     finish = _finish(spec)
-    low = -math.inf if spec.minimum is None else spec.minimum
-    high = math.inf if spec.maximum is None else spec.maximum
+    low = -_MOST if spec.minimum is None else spec.minimum
+    high = _MOST if spec.maximum is None else spec.maximum
+    if spec.type in INTEGERS and finish is None and not codes and (low, high) == (-_MOST, _MOST):
+        return lambda raw, values, _absent: values.__setitem__(name, raw)
 
     def put(raw: float, values: dict[str, Value], absent: dict[str, str]) -> None:
-        reason = codes.get(raw)
-        if reason is None:
-            value = finish(raw) if finish else raw
-            if low <= value <= high and -math.inf < value < math.inf:
-                values[name] = value
-                return
-            reason = nan if not math.isfinite(value) else f"{value:g} is outside {_range(spec)}"
-        values[name], absent[name] = None, reason
+        if raw in codes:
+            values[name], absent[name] = None, codes[raw]
+            return
+        value = finish(raw) if finish else raw
+        if low <= value <= high:  # which neither NaN nor an infinity passes
+            values[name] = value
+        else:
+            values[name], absent[name] = None, _why_not(spec, value)
 
     return put
+
+
+def _why_not(spec: ValueSpec, value: float) -> str:
+    if math.isfinite(value):
+        return f"{value:g} is outside {_range(spec)}"
+    return spec.absent.get("nan", "not a number") if math.isnan(value) else "infinite"
 
 
 def _finish(spec: ValueSpec) -> Callable[[float], float] | None:
@@ -272,7 +297,10 @@ def encode_all(register_map: RegisterMap, values: Mapping[str, Value]) -> dict[T
 
 def shown(value: float) -> str:
     """A number in a message; whole numbers from outside can be too long to print, or even to become a float."""
-    return f"{value:g}" if isinstance(value, float) or -_MOST <= value <= _MOST else "a number of absurd size"
+    try:
+        return f"{value:g}"
+    except OverflowError:
+        return "a number of absurd size"
 
 
 def _valid(spec: ValueSpec, value: float) -> bool:
