@@ -1,1 +1,1 @@
-"""Passes worked on antennas: which pass where, the axis path of a whole pass, one interlock, tracking and its report."""
+"""Passes worked on antennas: which pass where, the axis path of the whole pass, one interlock, tracking, the report."""

@@ -91,7 +91,5 @@ class ContactsSettings(Settings):
     """Passes shorter than this are not booked."""
     announce_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     """How long before AOS a pass is announced as an event."""
-    max_elements_age_d: Annotated[float, Field(gt=0, le=366)] = 14.0
-    """Passes computed from elements older or further ahead than this are not booked."""
     require_synced_clock: bool = True
     """Refuse to track while the machine's clock is not synchronised: at 7 km/s a wrong second is a wrong direction."""

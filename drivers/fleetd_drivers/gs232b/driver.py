@@ -1,0 +1,179 @@
+"""A GS-232A/B as a Rotator: paced commands, one exchange at a time, whole degrees.
+
+Not here: the site's own limits and the choice of a way round, which belong to whoever plans the motion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fleetd.clock import Clock
+from fleetd.devices import AzEl, DriverSpec, RotatorLimits
+from fleetd.errors import BadReply, Declined, Refusal, ReplyTimeout
+from fleetd.link.ports import Ports
+from fleetd.link.stream import Link
+from fleetd.link.url import LinkUrl
+from fleetd.settings import Settings
+from fleetd_drivers.gs232b import wire
+
+_UNENDED_WAIT_S = 0.03  # real time; longer than one character at 1200 baud, so that a line end in flight arrives
+_BEYOND_STOP_DEG = 15  # a controller may show itself a little past its stops; more is a garbled answer
+
+
+class Gs232bSettings(Settings):
+    """How this controller is built and set. Angles on its wire count from the counter-clockwise stop."""
+
+    counterclockwise_stop_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    """True azimuth at which the antenna stands when the controller shows 0."""
+    azimuth_span_deg: Literal[360, 450] = 450
+    """How far it turns from stop to stop; 450 needs a controller that is switched to it."""
+    azimuth_only: bool = False
+    """The unit has no elevation: it is asked with C and turned with M, and elevation is always 0."""
+    answers_moves: bool = True
+    """Whether moves and stops are answered with a carriage return, as the manual says; some clones stay silent."""
+    reply_timeout_ms: Annotated[int, Field(ge=20, le=10_000)] = 400
+    """How long an answer may take, in real time."""
+    pause_after_write_ms: Annotated[int, Field(ge=0, le=5_000)] = 50
+    """Least time between two commands, in the clock's time: some firmware loses what follows too soon."""
+
+
+class Gs232b:
+    """One controller on one link."""
+
+    def __init__(self, link: Link, settings: Gs232bSettings, clock: Clock) -> None:
+        self._link = link
+        self._settings = settings
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._free_at_s = float("-inf")
+
+    @property
+    def limits(self) -> RotatorLimits:
+        """What the wire can say; the unit's own limits may be narrower."""
+        low_deg = self._settings.counterclockwise_stop_deg
+        highest_deg = 0.0 if self._settings.azimuth_only else float(wire.ELEVATION_MOST)
+        return RotatorLimits(low_deg, low_deg + self._settings.azimuth_span_deg, 0.0, highest_deg, 1.0)
+
+    async def point(self, to: AzEl, /) -> None:
+        """Begin to turn, to the nearest whole degree. Raises Refusal outside `limits`, Declined if the unit says no."""
+        await self._tell(self._move(to))
+
+    async def where(self) -> AzEl:
+        """The measured direction, in whole degrees from the stops."""
+        asked = wire.ASK_AZIMUTH if self._settings.azimuth_only else wire.ASK_BOTH
+        position = await self._ask(asked)
+        azimuth_deg = position.azimuth + self._settings.counterclockwise_stop_deg
+        return AzEl(azimuth_deg, float(position.elevation or 0))
+
+    async def stop(self) -> None:
+        """Stop both axes."""
+        await self._tell(wire.STOP)
+
+    def _move(self, to: AzEl) -> bytes:
+        limits = self.limits
+        for name, angle_deg, low_deg, high_deg in (
+            ("azimuth", to.azimuth_deg, limits.azimuth_min_deg, limits.azimuth_max_deg),
+            ("elevation", to.elevation_deg, limits.elevation_min_deg, limits.elevation_max_deg),
+        ):
+            if not (math.isfinite(angle_deg) and low_deg <= angle_deg <= high_deg):
+                raise Refusal(
+                    "controller-limits", f"{name} {angle_deg:g} is outside the controller's {low_deg:g} to {high_deg:g}"
+                )
+        azimuth = min(self._settings.azimuth_span_deg, round(to.azimuth_deg - limits.azimuth_min_deg))
+        if self._settings.azimuth_only:
+            return wire.turn(azimuth)
+        return wire.turn_both(azimuth, round(to.elevation_deg))
+
+    async def _tell(self, command: bytes) -> None:
+        """Send a command that moves or stops; its answer, where the unit gives one, is yes or no."""
+        async with self._turn:
+            await self._pace()
+            async with self._exchange(command):
+                await self._write(command)
+                refused = self._settings.answers_moves and await self._refused()
+        if refused:
+            raise Declined("the controller refused the command", asked=_words(command), answered="?>")
+
+    async def _refused(self) -> bool:
+        decoder = wire.Decoder()
+        words: set[wire.Reply] = set()
+        while wire.Word.DONE not in words and wire.Word.REFUSED not in words:
+            words |= set(decoder.feed(await self._link.read_some()))
+        return wire.Word.REFUSED in words
+
+    async def _ask(self, command: bytes) -> wire.Position:
+        heard = bytearray()
+        async with self._turn:
+            await self._pace()
+            try:
+                async with self._exchange(command):
+                    await self._write(command)
+                    return self._checked(await self._position(heard), heard)
+            except ReplyTimeout as silence:
+                silence.answered = heard.hex(" ")
+                raise
+
+    async def _position(self, heard: bytearray) -> wire.Position:
+        """Read on until a position has come; a refusal on the way belongs to something older, or time runs out."""
+        decoder = wire.Decoder()
+        while True:
+            try:
+                async with asyncio.timeout(_UNENDED_WAIT_S if decoder.unended() else None):
+                    data = await self._link.read_some()
+            except TimeoutError:
+                if (position := decoder.unended()) is not None:
+                    return position
+                raise
+            heard += data
+            if positions := [reply for reply in decoder.feed(data) if isinstance(reply, wire.Position)]:
+                return positions[-1]
+
+    def _checked(self, position: wire.Position, heard: bytearray) -> wire.Position:
+        answered = heard.decode("ascii", "backslashreplace").strip()
+        if position.elevation is None and not self._settings.azimuth_only:
+            raise BadReply("the controller gave no elevation; is it azimuth_only?", answered=answered)
+        most = self._settings.azimuth_span_deg + _BEYOND_STOP_DEG
+        if position.azimuth > most or (position.elevation or 0) > wire.ELEVATION_MOST + _BEYOND_STOP_DEG:
+            raise BadReply("the controller gave an angle that it cannot have", answered=answered)
+        return position
+
+    @asynccontextmanager
+    async def _exchange(self, command: bytes) -> AsyncIterator[None]:
+        async with self._link.exchange(_words(command), self._settings.reply_timeout_ms / 1000):
+            yield
+
+    async def _pace(self) -> None:
+        """Wait until the unit listens again, and drop what it said unasked: it must not pass for the next answer."""
+        await self._clock.sleep(self._free_at_s - self._clock.monotonic())
+        self._link.discard()
+
+    async def _write(self, command: bytes) -> None:
+        await self._link.write(command)
+        self._free_at_s = self._clock.monotonic() + self._settings.pause_after_write_ms / 1000
+
+
+def _words(command: bytes) -> str:
+    return command.decode("ascii").rstrip("\r")
+
+
+@asynccontextmanager
+async def connect(ports: Ports, url: LinkUrl, settings: Gs232bSettings, clock: Clock) -> AsyncIterator[Gs232b]:
+    """Open the link; nothing is sent yet. Raises LinkLost."""
+    async with ports.open(url) as link:
+        yield Gs232b(link, settings, clock)
+
+
+SPEC = DriverSpec(
+    name="gs232b",
+    capability="rotator",
+    summary="Yaesu GS-232A/B and controllers that speak like them, one-degree steps, azimuth with or without elevation",
+    schemes=("serial", "tcp"),
+    settings=Gs232bSettings,
+    connect=connect,
+)
