@@ -107,8 +107,10 @@ class Poller:
 
     def lost(self, driver: Driver, error: DeviceError) -> None:
         """Another task's exchange with `driver` failed: end the work, so that the device is connected anew at once."""
-        if driver is self.device.driver and self._trouble is not None and not self._trouble.done():
-            self.online.clear()
+        if driver is not self.device.driver:
+            return
+        self.online.clear()
+        if self._trouble is not None and not self._trouble.done():
             self._trouble.set_result(error)
 
     async def _poll(self, driver: Driver) -> None:

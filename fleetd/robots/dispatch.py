@@ -1,0 +1,177 @@
+"""The one way by which a command reaches a robot.
+
+Judged, then durable in the ledger, then carried out: one at a time a robot, in order, never twice, never late. A stop
+is the exception to all queueing: it goes first, empties the queue, waits for no disk, and stands until it is obeyed.
+
+This is a supervisory stop and no certified safety function: emergency stops belong in the robot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+
+from fleetd.clock import Clock
+from fleetd.errors import Refusal, StoreError
+from fleetd.hub import Hub
+from fleetd.records import Command, Result, Stage
+from fleetd.robots.carry import PURGED, Carrier
+from fleetd.robots.fleet import Fleet
+from fleetd.robots.journal import Journal
+from fleetd.robots.judge import STOP, judge, judge_id, resolve
+from fleetd.robots.lane import Lane
+from fleetd.robots.settings import RobotsSettings
+from fleetd.store.ledger import Entry
+from fleetd.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+_STORE_ANSWERS_WITHIN_S = 0.05  # real seconds that a stop gives the store to say whether it is a repeat
+_MOST_STOPS = 1000  # that wait for one robot; one suffices, the others only want to hear of it
+
+
+class Dispatch:
+    """All commands of the site on their way; made by `Dispatch.open`."""
+
+    def __init__(self, settings: RobotsSettings, fleet: Fleet, journal: Journal, carrier: Carrier) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._journal = journal
+        self._carrier = carrier
+        self._lanes = {name: Lane(member) for name, member in fleet.members.items()}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: RobotsSettings, fleet: Fleet, store: Store, hub: Hub, clock: Clock
+    ) -> AsyncIterator[Dispatch]:
+        """Dispatching while the context lasts, beginning with what an earlier run left unfinished.
+
+        Leaving cancels what is under way; the next run asks the robots what became of it. Raises StoreError.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            journal = Journal(store, hub, clock)
+            carrier = Carrier(settings, journal, clock, tasks)
+            dispatch = cls(settings, fleet, journal, carrier)
+            try:
+                await dispatch._take_up(await store.ledger.unfinished())
+                yield dispatch
+            finally:
+                carrier.give_up()
+
+    async def submit(self, command: Command) -> Result:
+        """Judge a command and, once it is durable, have it carried out; returns ACCEPTED or REFUSED.
+
+        An id that was seen before runs nothing: its newest result is returned. Further results are published. Raises
+        StoreError when the store does not take the command; a stop goes out all the same.
+        """
+        try:
+            judge_id(command.id)
+            lane = self._lane(command.device)
+            known = await self._known(command)
+            if known is not None:
+                return self._repeated(lane, command, known)
+            judged = judge(command, lane.robot.actions, self._settings, self._journal.clock.now())
+            return await (self._demand(lane, judged) if judged.action == STOP else self._accept(lane, judged))
+        except Refusal as refusal:
+            return await self._journal.refuse(command, refusal)
+
+    async def stop(self, device: str, issuer: str) -> Result:
+        """Stop one robot ahead of everything else; returns ACCEPTED, or REFUSED where there is no such robot."""
+        now = self._journal.clock.now()
+        command = Command(
+            id=f"stop-{secrets.token_hex(8)}",
+            device=device,
+            action=STOP,
+            issuer=issuer,
+            issued_at=now,
+            expires_at=now + timedelta(seconds=self._settings.command_expiry_s),
+        )
+        try:
+            return await self._demand(self._lane(device), command)
+        except Refusal as refusal:
+            return await self._journal.refuse(command, refusal)
+
+    async def stop_all(self, issuer: str) -> list[Result]:
+        """Stop every robot of the site."""
+        return list(await asyncio.gather(*(self.stop(device, issuer) for device in self._lanes)))
+
+    def _lane(self, device: str) -> Lane:
+        return self._lanes[self._fleet.member(device).name]
+
+    async def _known(self, command: Command) -> Entry | None:
+        """The entry of a command whose id was seen before. A stop does not wait for a slow or broken store."""
+        if command.action != STOP:
+            return await self._journal.store.ledger.entry(command.id)
+        try:
+            async with asyncio.timeout(_STORE_ANSWERS_WITHIN_S):
+                return await self._journal.store.ledger.entry(command.id)
+        except (TimeoutError, StoreError):
+            return None  # stopping twice does no harm, waiting for a disk might
+
+    def _repeated(self, lane: Lane, command: Command, known: Entry) -> Result:
+        before = known.command
+        same = (before.device, before.action) == (command.device, command.action)
+        if same and command.action != STOP:
+            same = before.args == resolve(command, lane.robot.actions, self._settings).args
+        if not same:
+            raise Refusal("id-reused", f"the id {command.id!r} stands for another command already; give each its own")
+        return self._journal.result(before, known.stage, known.reason)
+
+    async def _accept(self, lane: Lane, command: Command) -> Result:
+        if len(lane.waiting) >= self._settings.queue_length:
+            raise Refusal("queue-full", f"{len(lane.waiting)} commands already wait for {command.device}")
+        stops = lane.stops
+        entry = await self._journal.store.ledger.accept(command)
+        if not entry.fresh:
+            return self._repeated(lane, command, entry)
+        result = self._journal.tell(command, Stage.ACCEPTED)
+        await self._journal.audit(command, Stage.ACCEPTED)
+        if lane.stops != stops:
+            return await self._journal.finish(command, Stage.FAILED, PURGED)
+        lane.waiting.append(entry)
+        self._carrier.wake(lane)
+        return result
+
+    async def _demand(self, lane: Lane, command: Command) -> Result:
+        if len(lane.demands) >= _MOST_STOPS:
+            raise Refusal("queue-full", f"{_MOST_STOPS} stops already wait until {command.device} obeys")
+        obeyed = self._carrier.demand_stop(lane)  # before all else: nothing durable stands between a stop and the wire
+        purged = lane.purge()
+        result = self._journal.tell(command, Stage.ACCEPTED)
+        try:
+            await self._journal.store.ledger.accept(command)
+        except StoreError as error:
+            log.critical("a stop is not in the ledger", device=command.device, reason=str(error))
+        self._follow(command, obeyed)
+        await self._journal.audit(command, Stage.ACCEPTED)
+        for entry in purged:
+            await self._journal.finish(entry.command, Stage.FAILED, PURGED)
+        return result
+
+    def _follow(self, command: Command, obeyed: asyncio.Future[None]) -> None:
+        self._carrier.spawn(self._see_obeyed(command, obeyed), f"stop {command.id}")
+
+    async def _see_obeyed(self, command: Command, obeyed: asyncio.Future[None]) -> None:
+        await obeyed
+        await self._journal.finish(command, Stage.SUCCEEDED)
+
+    async def _take_up(self, unfinished: list[Entry]) -> None:
+        """Go on with what an earlier run left: stop, ask what became of commands under way, send what still may be."""
+        for entry in unfinished:
+            command = entry.command
+            lane = self._lanes.get(command.device)
+            if lane is None:
+                stage = Stage.UNKNOWN if entry.stage is Stage.STARTED else Stage.FAILED
+                await self._journal.finish(command, stage, f"there is no robot {command.device!r} any more")
+            elif command.action == STOP:
+                self._follow(command, self._carrier.demand_stop(lane))
+            else:
+                lane.waiting.append(entry)
+        for lane in self._lanes.values():
+            self._carrier.wake(lane)

@@ -1,0 +1,95 @@
+"""What is written down and told about a command: its ledger entry, its audit entry and its published result."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from fleetd.clock import Clock
+from fleetd.errors import Refusal, StoreError
+from fleetd.hub import Hub
+from fleetd.records import Command, Event, Result, Severity, Stage
+from fleetd.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
+_MOST_SHOWN = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The store's word on commands, and the hub's."""
+
+    store: Store
+    hub: Hub
+    clock: Clock
+
+    def tell(self, command: Command, stage: Stage, reason: str = "") -> Result:
+        """Publish how far a command has come."""
+        result = self.result(command, stage, reason)
+        self.hub.publish(result)
+        return result
+
+    async def refuse(self, command: Command, refusal: Refusal) -> Result:
+        """Publish and audit a refusal; the ledger holds accepted commands only. Hostile texts are cut short."""
+        command = _presentable(command)
+        log.info("command refused", device=command.device, action=command.action, reason=refusal.reason)
+        result = self.result(command, Stage.REFUSED, refusal.reason, refusal.rule)
+        if _NAME.fullmatch(command.device):  # nothing else may become part of a topic
+            self.hub.publish(result)
+        await self.audit(command, Stage.REFUSED, refusal.reason)
+        return result
+
+    async def finish(self, command: Command, stage: Stage, reason: str = "") -> Result:
+        """Write down, publish and audit a final stage. A store that does not take it stops neither of the others."""
+        log.info("command", device=command.device, action=command.action, id=command.id, stage=stage, reason=reason)
+        try:
+            await self.store.ledger.advance(command.id, stage, reason)
+        except StoreError as error:
+            log.critical("a result is not in the ledger", id=command.id, stage=stage, reason=str(error))
+        result = self.tell(command, stage, reason)
+        await self.audit(command, stage, reason)
+        return result
+
+    async def audit(self, command: Command, stage: Stage, reason: str = "") -> None:
+        """Add a decision to the audit chain; a store that does not take it is logged and stops nothing."""
+        detail = msgspec.json.encode({"id": command.id, "args": command.args, "reason": reason}).decode()
+        try:
+            await self.store.audit.append(command.issuer, f"{command.action} {command.device}", stage, detail)
+        except StoreError as error:
+            log.critical("a decision is not in the audit chain", id=command.id, stage=stage, reason=str(error))
+
+    def warn(self, source: str, name: str, text: str) -> None:
+        """Publish a critical event."""
+        now, synced = self.clock.now(), self.clock.synced
+        self.hub.publish(
+            Event(at=now, clock_synced=synced, source=source, name=name, text=text, severity=Severity.CRITICAL)
+        )
+
+    def result(self, command: Command, stage: Stage, reason: str = "", rule: str = "") -> Result:
+        """A result as of now."""
+        return Result(
+            at=self.clock.now(),
+            clock_synced=self.clock.synced,
+            id=command.id,
+            device=command.device,
+            action=command.action,
+            stage=stage,
+            reason=reason,
+            rule=rule,
+        )
+
+
+def _presentable(command: Command) -> Command:
+    return msgspec.structs.replace(
+        command,
+        id=command.id[:_MOST_SHOWN],
+        device=command.device[:_MOST_SHOWN],
+        action=command.action[:_MOST_SHOWN],
+        issuer=command.issuer[:_MOST_SHOWN],
+        args={},
+    )
