@@ -50,7 +50,9 @@ class Daemon:
                     if line.strip():
                         yield json.loads(line)
             except (OSError, HTTPException, ValueError) as error:
-                raise Unreachable(f"the daemon at {self.path} broke off: {error or type(error).__name__}") from None
+                raise Unreachable(
+                    f"the daemon at {self.path} broke off: {str(error) or type(error).__name__}"
+                ) from None
 
     def _ask(self, method: str, target: str, body: object, within_s: float) -> Any:
         with closing(_UnixConnection(self.path, within_s)) as connection:
@@ -104,7 +106,7 @@ def _cure(path: Path, error: Exception) -> str:
         case ConnectionRefusedError():
             why = "nobody listens there any more; start it with 'systemctl start fleetd'"
         case _:
-            why = f"{error or type(error).__name__}; see 'systemctl status fleetd'"
+            why = f"{str(error) or type(error).__name__}; see 'systemctl status fleetd'"
     return f"the daemon is not reachable at {path}: {why}"
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fleetd.cli import screen
+from fleetd.cli import alarms, antenna, config, contacts, device, doctor, drivers, online, ports, robots, screen, stop
 from fleetd.cli.options import Exit, wants_json
-from fleetd.errors import FleetError
+from fleetd.errors import ConfigError, FleetError, Refusal
 
 
 class Commands(TyperGroup):
@@ -28,14 +28,21 @@ class Commands(TyperGroup):
 
 def _report(error: FleetError, *, as_json: bool) -> Exit:
     from fleetd.cli.api import Unreachable
-    from fleetd.errors import Refusal
 
-    unreachable = isinstance(error, Unreachable)
+    match error:
+        case Unreachable():
+            rule, code = "unreachable", Exit.UNREACHABLE
+        case Refusal(rule=rule):
+            code = Exit.USAGE if rule == "usage" else Exit.REFUSED
+        case _:
+            rule, code = "failed", Exit.REFUSED
     if as_json:
-        rule = error.rule if isinstance(error, Refusal) else "unreachable" if unreachable else type(error).__name__
         screen.print_json({"error": str(error), "rule": rule})
-    screen.complain(str(error))
-    return Exit.UNREACHABLE if unreachable else Exit.REFUSED
+    if isinstance(error, ConfigError):
+        screen.print_faults(error.problems)
+    else:
+        screen.complain(str(error))
+    return code
 
 
 def _version(wanted: bool) -> None:
@@ -63,6 +70,23 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+app.command()(online.status)
+app.command(context_settings={"ignore_unknown_options": True})(antenna.antenna)
+app.add_typer(contacts.app, name="contacts")
+app.add_typer(robots.app, name="robots")
+app.command()(stop.stop)
+app.add_typer(alarms.app, name="alarms")
+app.command()(online.elements)
+app.command()(online.relay)
+app.command()(online.audit)
+app.command()(online.watch)
+app.command(context_settings={"ignore_unknown_options": True})(device.device)
+app.command()(drivers.drivers)
+app.command()(ports.ports)
+app.command()(doctor.doctor)
+app.add_typer(config.app, name="config")
 
 
 def main() -> None:

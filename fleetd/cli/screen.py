@@ -36,9 +36,14 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Why it did not work, on standard error; each line of it may be one fault."""
-    for line in text.splitlines() or [""]:
-        sys.stderr.write(f"fleetctl: {printable(line)}\n")
+    """Why it did not work, as one line on standard error."""
+    sys.stderr.write(f"fleetctl: {printable(text)}\n")
+
+
+def print_faults(faults: Iterable[str]) -> None:
+    """Faults of a file on standard error, each beginning with its place, as editors and pagers know how to follow."""
+    for fault in faults:
+        sys.stderr.write(f"{printable(fault)}\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:
@@ -56,7 +61,33 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
     for row in cells:
         table.add_row(*(_cell(value) for value in row))
-    console().print(table)
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(table)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().strip("\n").splitlines()))
+
+
+def print_records(columns: Mapping[str, str], records: Iterable[Mapping[str, Any]], *, empty: str = "none") -> None:
+    """A table of JSON objects: `columns` gives for each heading the key whose value stands under it."""
+    rows = [[record.get(key) for key in columns.values()] for record in records]
+    print_table(list(columns), rows, empty=empty)
+
+
+def print_answer(answer: Any) -> None:
+    """Any JSON answer: its plain facts first, then each list of objects in it as a table under its name."""
+    if isinstance(answer, list):
+        answer = {"": answer}
+    tables = {name: part for name, part in answer.items() if _is_table(part)}
+    print_facts({name: part for name, part in answer.items() if name not in tables})
+    for name, rows in tables.items():
+        if name:
+            say(f"\n{name}")
+        headings = list(dict.fromkeys(key for row in rows for key in row))
+        print_records({heading: heading for heading in headings}, rows)
+
+
+def _is_table(part: Any) -> bool:
+    return isinstance(part, list) and all(isinstance(row, dict) for row in part)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

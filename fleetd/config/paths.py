@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,12 +10,20 @@ from pydantic import BaseModel
 
 from fleetd.config.overlay import Layered
 from fleetd.orbit.settings import SatelliteSettings
+from fleetd.relay.settings import RelaySettings
 from fleetd.settings import Secret
+from fleetd.store.settings import StoreSettings
 from fleetd.strictyaml import Place, Positions
 
 M = TypeVar("M", bound=BaseModel)
 Change = Callable[[Place, Path], Path]
 
+_TEXT_PATHS: Mapping[type[BaseModel], tuple[str, ...]] = {
+    RelaySettings: ("ca_file", "cert_file", "key_file"),
+    SatelliteSettings: ("elements",),
+    Secret: ("file",),
+    StoreSettings: ("path",),
+}
 _WRITTEN = ("store", "control")  # sections whose paths fleetd makes itself
 
 
@@ -59,8 +67,10 @@ def _with_paths(value: Any, place: Place, change: Change) -> Any:
         case Path():
             return change(place, value)
         case BaseModel():
-            fields = {name: _with_paths(inner, (*place, name), change) for name, inner in value}
-            return value.model_copy(update=fields | _text_paths(value, place, change))
+            texts = _TEXT_PATHS.get(type(value), ())
+            walk = {name: _with_text_paths if name in texts else _with_paths for name in type(value).model_fields}
+            fields = {name: walk[name](inner, (*place, name), change) for name, inner in value}
+            return value.model_copy(update=fields)
         case list() | tuple():
             return type(value)(_with_paths(item, (*place, index), change) for index, item in enumerate(value))
         case dict():
@@ -69,13 +79,12 @@ def _with_paths(value: Any, place: Place, change: Change) -> Any:
             return value
 
 
-def _text_paths(model: BaseModel, place: Place, change: Change) -> dict[str, Any]:
-    """The fields of a model that are paths though their type is text."""
-    match model:
-        case SatelliteSettings():
-            files = [str(change((*place, "elements", index), Path(file))) for index, file in enumerate(model.elements)]
-            return {"elements": files}
-        case Secret(file=str(file)):
-            return {"file": str(change((*place, "file"), Path(file)))}
+def _with_text_paths(value: Any, place: Place, change: Change) -> Any:
+    """The same for what is a path though its type is text: one, a list of them, or none."""
+    match value:
+        case str():
+            return str(change(place, Path(value)))
+        case list():
+            return [str(change((*place, index), Path(item))) for index, item in enumerate(value)]
         case _:
-            return {}
+            return value

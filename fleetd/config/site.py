@@ -70,7 +70,7 @@ class Site(Settings):
     site: Name
     """Name of the site: the second level of every MQTT topic, fleetd/<site>/..."""
     station: StationSettings
-    store: StoreSettings = Field(default_factory=StoreSettings)
+    store: StoreSettings
     control: ControlSettings = Field(default_factory=ControlSettings)
     relay: RelaySettings
     satellites: tuple[SatelliteSettings, ...] = ()

@@ -1,0 +1,66 @@
+"""Commands that only look: status, elements, relay, audit and watch, as the daemon answers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fleetd.cli import screen
+from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
+
+
+def status(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
+    """Show how the whole site stands."""
+    _show(socket, "status", as_json=as_json)
+
+
+def elements(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
+    """Show the orbital elements in use, and their age."""
+    _show(socket, "elements", as_json=as_json)
+
+
+def relay(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
+    """Show the relay to the broker, and what waits for it."""
+    _show(socket, "relay", as_json=as_json)
+
+
+def audit(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many entries, newest last.")] = 100,
+    socket: Socket = DEFAULT_SOCKET,
+    as_json: AsJson = False,
+) -> None:
+    """Show who asked for what, and what came of it."""
+    _show(socket, "audit", as_json=as_json, limit=limit)
+
+
+def watch(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
+    """Follow all records as they happen, until interrupted."""
+    from fleetd.cli.api import Daemon
+
+    for record in Daemon(socket).stream("watch"):
+        if as_json:
+            screen.print_json_line(record)
+        else:
+            screen.say(_sentence(record))
+
+
+def _show(socket: Path, what: str, *, as_json: bool, **query: object) -> None:
+    from fleetd.cli.api import Daemon
+
+    answer = Daemon(socket).get(what, **query)
+    if as_json:
+        screen.print_json(answer)
+    else:
+        screen.print_answer(answer)
+
+
+def _sentence(record: dict[str, Any]) -> str:
+    """One record on one line: when, who, what kind, and the rest."""
+    rest = dict(record)
+    at, kind = rest.pop("at", ""), rest.pop("type", "")
+    who = next((rest.pop(key) for key in ("device", "source", "antenna") if key in rest), "")
+    rest.pop("clock_synced", None)
+    said = ", ".join(f"{name} {screen.plain(value)}" for name, value in rest.items() if value not in (None, "", {}, []))
+    return "  ".join(str(part) for part in (at, who, kind, said) if part)
