@@ -24,16 +24,16 @@ OFFLINE_AFTER_S = 60.0
 
 
 class AlarmEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One alarm of the register: as it was last raised or cleared, and who has seen it."""
+    """One alarm of the register: since when (`at`) and until when it held, and who has seen it."""
 
+    at: datetime
     device: str
     name: str
     active: bool
     severity: Severity
     text: str
-    value: Value
-    limit: Value
-    raised_at: datetime
+    value: Value = None
+    limit: Value = None
     cleared_at: datetime | None = None
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
@@ -65,7 +65,7 @@ class Alarms:
             text=text,
             value=value,
             limit=limit,
-            raised_at=lasting.raised_at if lasting else self.clock.now(),
+            at=lasting.at if lasting else self.clock.now(),
             acknowledged_by=lasting.acknowledged_by if lasting else None,
             acknowledged_at=lasting.acknowledged_at if lasting else None,
         )
@@ -87,7 +87,7 @@ class Alarms:
 
     def list(self) -> list[AlarmEntry]:
         """What is active or not acknowledged yet: active ones first, then the newest first."""
-        return sorted(self._entries.values(), key=lambda entry: (not entry.active, -entry.raised_at.timestamp()))
+        return sorted(self._entries.values(), key=lambda entry: (not entry.active, -entry.at.timestamp()))
 
     def ack(self, device: str, name: str, who: str) -> AlarmEntry:
         """Somebody has seen it. One that is over leaves the register. Raises Refusal when there is no such alarm."""

@@ -101,6 +101,10 @@ class Dispatch:
         """Stop every robot of the site."""
         return list(await asyncio.gather(*(self.stop(device, issuer) for device in self._lanes)))
 
+    async def results(self, command_id: str) -> list[Result]:
+        """What became of a command so far, newest last; empty for an id that was never accepted. Raises StoreError."""
+        return await self._journal.course(command_id)
+
     def _lane(self, device: str) -> Lane:
         return self._lanes[self._fleet.member(device).name]
 

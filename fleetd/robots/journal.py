@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
 import msgspec
 import structlog
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
 _MOST_SHOWN = 128
+_MOST_RECENT = 1000  # commands whose whole course is kept in memory; the ledger knows how all others ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,26 @@ class Journal:
     store: Store
     hub: Hub
     clock: Clock
+    _recent: OrderedDict[str, list[Result]] = field(default_factory=OrderedDict)
 
     def tell(self, command: Command, stage: Stage, reason: str = "") -> Result:
         """Publish how far a command has come."""
         result = self.result(command, stage, reason)
+        self._recent.setdefault(command.id, []).append(result)
+        if len(self._recent) > _MOST_RECENT:
+            self._recent.popitem(last=False)
         self.hub.publish(result)
         return result
+
+    async def course(self, command_id: str) -> list[Result]:
+        """The results of a command so far, newest last; of an old one the newest alone, of an unknown one none.
+
+        Raises StoreError.
+        """
+        if command_id in self._recent:
+            return list(self._recent[command_id])
+        entry = await self.store.ledger.entry(command_id)
+        return [] if entry is None else [self.result(entry.command, entry.stage, entry.reason)]
 
     async def refuse(self, command: Command, refusal: Refusal) -> Result:
         """Publish and audit a refusal; the ledger holds accepted commands only. Hostile texts are cut short."""
