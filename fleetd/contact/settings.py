@@ -62,6 +62,8 @@ class AntennaSettings(Settings):
     """Full width of the beam: beyond half of it the satellite counts as off beam."""
     operator_lease_s: PositiveSeconds = 60.0
     """How long after an operator's last move other operators are refused; a contact takes precedence at once."""
+    require_synced_clock: bool = True
+    """Refuse to track while the machine's clock is not synchronised: at 7 km/s a wrong second is a wrong direction."""
     offset: DirectionSettings = DirectionSettings(azimuth_deg=0.0, elevation_deg=0.0)
     """What the rotator's scale shows when the antenna points at azimuth 0, elevation 0; set when it is surveyed."""
 
@@ -91,5 +93,3 @@ class ContactsSettings(Settings):
     """Passes shorter than this are not booked."""
     announce_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0
     """How long before AOS a pass is announced as an event."""
-    require_synced_clock: bool = True
-    """Refuse to track while the machine's clock is not synchronised: at 7 km/s a wrong second is a wrong direction."""

@@ -1,0 +1,285 @@
+"""`Antenna`: the verbs of one antenna over its supervised rotator.
+
+Every motion passes the hold (who may), the interlock (what may) and the lane (when), in this order. After each opening
+of the link the antenna is stopped and its position read before anything else moves it. Not here: where to point, which
+a contact's worker or an operator decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from fleetd.clock import Clock
+from fleetd.contact.axis import Axes
+from fleetd.contact.hold import Hold
+from fleetd.contact.interlock import Interlock, MaintenanceLock
+from fleetd.contact.lane import Lane, exchange
+from fleetd.contact.scale import Scale
+from fleetd.contact.settings import AntennaSettings
+from fleetd.devices import AzEl, Rotator
+from fleetd.errors import BadReply, DeviceError, Refusal
+from fleetd.hub import Hub
+from fleetd.records import Quality, Reading
+from fleetd.supervise import Backoff, Device, Supervision
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+ROTATOR_BACKOFF = Backoff(first_s=0.25, most_s=2.0)
+"""For rotators: a pass lasts minutes, so nobody may wait half a minute for the antenna to be tried again."""
+
+_PUBLISH_PERIOD_S = 1.0
+_COMMANDED = ("commanded_azimuth_deg", "commanded_elevation_deg")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Where the antenna points, offsets taken off, and when that was so: half way through the exchange."""
+
+    at: datetime
+    position: AzEl
+
+
+class AntennaStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One antenna as programs see it; angles in degrees, None while unknown."""
+
+    name: str
+    rotator: str
+    state: str
+    reason: str
+    held_by: str | None
+    locked_by: str | None
+    lock_reason: str | None
+    measured_at: datetime | None
+    azimuth_deg: float | None
+    elevation_deg: float | None
+    commanded_azimuth_deg: float | None
+    commanded_elevation_deg: float | None
+    offset_azimuth_deg: float
+    offset_elevation_deg: float
+
+
+class Antenna:
+    """One antenna. `device` is its rotator's; run `supervision.run(antenna.device, antenna.work)` beside it."""
+
+    def __init__(self, settings: AntennaSettings, device: Device, supervision: Supervision, hub: Hub) -> None:
+        self.settings = settings
+        self.device = device
+        self.clock: Clock = supervision.clock
+        self.interlock = Interlock(settings, self.clock)
+        self.hold = Hold(settings.name, self.clock, settings.operator_lease_s)
+        self.measured: Measured | None = None
+        self._supervision = supervision
+        self._hub = hub
+        self._lane = Lane(lambda: f"is {device.state}: {device.reason}")
+        self.scale = Scale(settings.offset.direction)
+        self._commanded: AzEl | None = None
+        self._measured_at_s = float("-inf")
+        self._published_at_s = float("-inf")
+
+    @property
+    def name(self) -> str:
+        """Its configured name."""
+        return self.settings.name
+
+    @property
+    def axes(self) -> Axes:
+        """How far and how fast it may turn, in directions of the sky."""
+        return self.scale.axes_in_sky(self.interlock.axes)
+
+    @property
+    def commanded(self) -> AzEl | None:
+        """Where it was last sent, as a direction of the sky; None once stopped or lost."""
+        return None if self._commanded is None else self.scale.in_sky(self._commanded)
+
+    def status(self) -> AntennaStatus:
+        """How it stands now."""
+        measured, commanded, lock = self.measured, self.commanded, self.interlock.lock
+        return AntennaStatus(
+            name=self.name,
+            rotator=self.settings.rotator,
+            state=self.device.state,
+            reason=self.device.reason,
+            held_by=self.hold.owner,
+            locked_by=lock.who if lock else None,
+            lock_reason=lock.why if lock else None,
+            measured_at=measured.at if measured else None,
+            azimuth_deg=measured.position.azimuth_deg if measured else None,
+            elevation_deg=measured.position.elevation_deg if measured else None,
+            commanded_azimuth_deg=commanded.azimuth_deg if commanded else None,
+            commanded_elevation_deg=commanded.elevation_deg if commanded else None,
+            offset_azimuth_deg=self.scale.offset.azimuth_deg,
+            offset_elevation_deg=self.scale.offset.elevation_deg,
+        )
+
+    # Verbs
+
+    async def point(self, to: AzEl, *, by: str = "operator") -> None:
+        """Begin to turn to a direction for an operator. Raises Refusal, and DeviceError if the rotator does not."""
+        self.hold.check(by)
+        await self._move(self._target(to), by_time=False)
+
+    async def park(self, *, by: str = "operator") -> None:
+        """Begin to turn to where it rests. Raises as `point`."""
+        self.hold.check(by)
+        await self._move(self.settings.park.direction, by_time=False)
+
+    async def track(self, to: AzEl, *, by: str) -> None:
+        """Follow a direction that depends on the time, for a contact; less than the dead band is not sent.
+
+        Raises as `point`.
+        """
+        self.hold.check(by)
+        target = self._target(to)
+        self.interlock.check(target, by_time=True)
+        if self._worth_moving(target):
+            await self._move(target, by_time=True)
+
+    async def stop(self, *, by: str = "operator") -> None:
+        """Stop, ahead of everything; whatever contact is being worked loses the antenna, unless it asks itself.
+
+        Always allowed. Raises DeviceError if the rotator cannot be reached; it is then stopped once it can be.
+        """
+        self.hold.stopped(by)
+        await self._ask(self._lane.stop(self._halt))
+
+    async def measure(self) -> Measured:
+        """Ask where it points, now. Raises DeviceError."""
+        return await self._ask(self._lane.order(self._read))
+
+    def where(self) -> Measured | None:
+        """Where it pointed when last asked; None before the first answer."""
+        return self.measured
+
+    def offset(self, azimuth_deg: float, elevation_deg: float) -> None:
+        """Set what the rotator's scale shows at azimuth 0, elevation 0, until the next start. Raises Refusal."""
+        for axis, angle_deg in (("azimuth", azimuth_deg), ("elevation", elevation_deg)):
+            if not abs(angle_deg) <= 180:
+                raise Refusal("offset", f"an {axis} offset of {angle_deg} is not within -180 to 180 degrees")
+        self.scale = Scale(AzEl(azimuth_deg, elevation_deg))
+        self._commanded = None
+
+    async def lock(self, who: str, why: str) -> None:
+        """Refuse all motion until `unlock`, and stop. If that fails (DeviceError) it is locked all the same."""
+        self.interlock.lock = MaintenanceLock(who, why)
+        await self.stop(by=who)
+
+    def unlock(self) -> None:
+        """Allow motion again."""
+        self.interlock.lock = None
+
+    async def _move(self, target: AzEl, *, by_time: bool) -> None:
+        await self._ask(self._lane.order(lambda rotator: self._send(rotator, target, by_time=by_time), moves=True))
+
+    # The supervised loop
+
+    async def work(self, rotator: Rotator) -> None:
+        """Serve one connection of the rotator until it fails (raises DeviceError) or the daemon ends (stops it)."""
+        lost = False
+        self.interlock.controller = rotator.limits
+        try:
+            await exchange(self._halt(rotator))
+            await exchange(self._read(rotator))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._lane.serve(rotator), name=f"{self.name}-lane")
+                tasks.create_task(self._look(), name=f"{self.name}-look")
+        except* DeviceError:
+            lost = True
+            raise
+        finally:
+            self._commanded = None
+            if lost:
+                self._publish_stale()
+            else:
+                await self._leave(rotator)
+
+    async def _look(self) -> None:
+        """Measure now and then while nobody else does."""
+        while True:
+            await self.clock.sleep(self.settings.idle_period_s)
+            if self.clock.monotonic() - self._measured_at_s >= self.settings.idle_period_s / 2:
+                await self.measure()
+
+    async def _leave(self, rotator: Rotator) -> None:
+        try:
+            await exchange(self._halt(rotator))
+        except DeviceError as error:
+            log.warning("antenna could not be stopped", antenna=self.name, reason=str(error.named(self.device.name)))
+
+    async def _ask(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except DeviceError as error:
+            error.named(self.device.name)
+            raise
+
+    # What the lane carries out
+
+    async def _halt(self, rotator: Rotator) -> None:
+        self._commanded = None
+        await rotator.stop()
+
+    async def _send(self, rotator: Rotator, target: AzEl, *, by_time: bool) -> None:
+        self.interlock.check(target, by_time=by_time)
+        self._commanded = None  # until the rotator has accepted, nobody knows
+        await rotator.point(target)
+        self._commanded = target
+
+    async def _read(self, rotator: Rotator) -> Measured:
+        asked_at = self.clock.now()
+        shown = await rotator.where()
+        if not (math.isfinite(shown.azimuth_deg) and math.isfinite(shown.elevation_deg)):
+            raise BadReply("the rotator's position is no finite number", answered=f"{shown}")
+        self.measured = Measured(asked_at + (self.clock.now() - asked_at) / 2, self.scale.in_sky(shown))
+        self._measured_at_s = self.clock.monotonic()
+        self._supervision.recovered(self.device)
+        self._publish(self.measured)
+        return self.measured
+
+    def _target(self, to: AzEl) -> AzEl:
+        return self.scale.shown_for(to, self.interlock.axes, self.interlock.controller)
+
+    def _worth_moving(self, target: AzEl) -> bool:
+        if self._commanded is None:
+            return True
+        azimuth_deg = abs(target.azimuth_deg - self._commanded.azimuth_deg)
+        elevation_deg = abs(target.elevation_deg - self._commanded.elevation_deg)
+        return target != self._commanded and max(azimuth_deg, elevation_deg) >= self.settings.dead_band_deg
+
+    # What the world is told
+
+    def _publish(self, measured: Measured) -> None:
+        now_s = self.clock.monotonic()
+        if now_s - self._published_at_s < _PUBLISH_PERIOD_S:
+            return
+        self._published_at_s = now_s
+        self._hub.publish(self._reading(measured, Quality.GOOD))
+
+    def _publish_stale(self) -> None:
+        if self.measured is not None:
+            self._hub.publish(self._reading(self.measured, Quality.STALE))
+
+    def _reading(self, measured: Measured, quality: Quality) -> Reading:
+        commanded = self.commanded
+        unknown = {} if commanded else dict.fromkeys(_COMMANDED, "not sent anywhere since it was stopped or connected")
+        return Reading(
+            at=measured.at,
+            clock_synced=self.clock.synced,
+            device=self.settings.rotator,
+            quality=quality,
+            values={
+                "azimuth_deg": measured.position.azimuth_deg,
+                "elevation_deg": measured.position.elevation_deg,
+                "commanded_azimuth_deg": commanded.azimuth_deg if commanded else None,
+                "commanded_elevation_deg": commanded.elevation_deg if commanded else None,
+            },
+            absent=unknown,
+        )

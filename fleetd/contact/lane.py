@@ -1,0 +1,112 @@
+"""The one lane to a rotator: orders go one by one, stops before all others, and an exchange once begun is finished.
+
+Whoever gives an order may be cancelled without breaking the link in mid exchange, so that the stop which follows finds
+it whole. Not here: what the orders mean, and whether they are allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from fleetd.contact.leaving import seen_through
+from fleetd.devices import Rotator
+from fleetd.errors import Declined, DeviceError, LinkLost, Refusal, ReplyTimeout
+
+T = TypeVar("T")
+
+_EXCHANGE_WITHIN_S = 5.0  # real time; drivers keep far shorter deadlines of their own
+
+
+async def exchange(act: Coroutine[Any, Any, T]) -> T:
+    """One exchange with a rotator, finished even if its caller is cancelled. Raises DeviceError."""
+    try:
+        return await seen_through(act, name="rotator-exchange", within_s=_EXCHANGE_WITHIN_S)
+    except ReplyTimeout:
+        raise
+    except TimeoutError as error:
+        raise LinkLost(f"the driver did not come back within {_EXCHANGE_WITHIN_S:g} s") from error
+
+
+@dataclass(slots=True, eq=False)
+class _Order(Generic[T]):
+    act: Callable[[Rotator], Coroutine[Any, Any, T]]
+    moves: bool
+    done: asyncio.Future[T] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    async def carry_out(self, rotator: Rotator) -> None:
+        """Do it and tell whoever waits. Raises DeviceError when the link is no longer to be trusted."""
+        try:
+            answer = await exchange(self.act(rotator))
+        except (Refusal, Declined) as no:
+            self.fail(no)
+        except DeviceError as error:
+            self.fail(error)
+            raise
+        else:
+            if not self.done.done():
+                self.done.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Tell whoever waits that it was not done."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class Lane:
+    """Orders to one rotator, open while it is connected; `why_closed` says in words why it is not."""
+
+    def __init__(self, why_closed: Callable[[], str]) -> None:
+        self._why_closed = why_closed
+        self._open = False
+        self._urgent: deque[_Order[Any]] = deque()
+        self._ordinary: deque[_Order[Any]] = deque()
+        self._given = asyncio.Event()
+
+    async def order(self, act: Callable[[Rotator], Coroutine[Any, Any, T]], *, moves: bool = False) -> T:
+        """Have `act` done in its turn and return what it returned. Raises what it raised, and LinkLost."""
+        return await self._give(_Order(act, moves), self._ordinary)
+
+    async def stop(self, act: Callable[[Rotator], Coroutine[Any, Any, T]]) -> T:
+        """Have `act` done next, whatever waits; motions that wait are refused. It is done even if not waited for."""
+        for order in [order for order in self._ordinary if order.moves]:
+            self._ordinary.remove(order)
+            order.fail(Refusal("stopped", "the antenna was stopped before this motion began"))
+        return await self._give(_Order(act, moves=False), self._urgent)
+
+    async def serve(self, rotator: Rotator) -> None:
+        """Carry out orders until one fails. Raises DeviceError, as do the orders still waiting then."""
+        self._open = True
+        order: _Order[Any] | None = None
+        try:
+            while True:
+                order = await self._next()
+                await order.carry_out(rotator)
+        finally:
+            self._open = False
+            waiting = [*([order] if order else []), *self._urgent, *self._ordinary]
+            self._urgent.clear()
+            self._ordinary.clear()
+            for left in waiting:
+                left.fail(LinkLost("the link was closed before this was done"))
+
+    async def _give(self, order: _Order[T], queue: deque[_Order[Any]]) -> T:
+        if not self._open:
+            raise LinkLost(self._why_closed())
+        queue.append(order)
+        self._given.set()
+        return await order.done
+
+    async def _next(self) -> _Order[Any]:
+        while True:
+            if self._urgent:
+                return self._urgent.popleft()
+            while self._ordinary:
+                order = self._ordinary.popleft()
+                if not order.done.cancelled():
+                    return order
+            self._given.clear()
+            await self._given.wait()
