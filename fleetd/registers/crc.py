@@ -16,7 +16,7 @@ def _row(index: int) -> int:
 _TABLE = tuple(_row(index) for index in range(256))
 
 
-def crc16(data: bytes) -> int:
+def crc16(data: bytes | bytearray) -> int:
     """The checksum of `data`, 0 to 65535."""
     crc = 0xFFFF
     for byte in data:

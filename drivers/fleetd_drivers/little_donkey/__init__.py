@@ -1,0 +1,1 @@
+"""The Little Donkey delivery robot, by our reference register map."""

@@ -1,0 +1,157 @@
+"""A device that is nothing but a register map and a unit on a bus: read, written, told and stopped as the map says.
+
+Nothing is sent twice here. A write whose answer stays out is judged by reading back; only a stop, which does no harm
+when it comes again, is for the caller to repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fleetd.clock import Clock
+from fleetd.devices import ActionSpec, Outcome, ReadBack, Sample
+from fleetd.errors import BadReply, Declined, DeviceError, Refusal, ReplyTimeout
+from fleetd.records import Value
+from fleetd.registers.codec import Decoded, encode_write
+from fleetd.registers.commands import encode_command, outcome, read_back_names
+from fleetd.registers.model import RegisterMap
+from fleetd_drivers.modbus import wire
+from fleetd_drivers.modbus.bus import Bus, Lane
+from fleetd_drivers.modbus.profile import Profile, Reads
+
+_LOOK_AGAIN_S = (0.05, 0.1, 0.2, 0.4)
+"""A controller takes up what was written at its next turn: it is read back at once, and again after these waits."""
+
+_NOT_DONE = (1, 2, 3, 6, 10)
+"""Exceptions after which a write has certainly had no effect; 4, 5 and 11 leave it open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Where a device is reached and how long it may think before it answers, in real seconds."""
+
+    bus: Bus
+    number: int
+    within_s: float
+
+
+class MapDevice:
+    """One device of a map's kind."""
+
+    def __init__(self, profile: Profile, unit: Unit, clock: Clock) -> None:
+        self.profile = profile
+        self._map: RegisterMap = profile.map
+        self._unit = unit
+        self._clock = clock
+        self._polls = 0
+        self._heartbeats = 0
+
+    @property
+    def actions(self) -> Mapping[str, ActionSpec]:
+        """The actions that the map knows, by name."""
+        return self.profile.actions
+
+    async def identify(self) -> None:
+        """Make sure that the map fits. Raises BadReply if this is another kind of device."""
+        identity = self._map.identity
+        if identity is None:
+            return
+        found = (await self.get([identity.value])).values.get(identity.value)
+        if found != identity.equals:
+            reason = f"unit {self._unit.number} is no {self._map.name}"
+            raise BadReply(f"{reason}: its {identity.value} is {found}, not {identity.equals}")
+
+    async def read(self) -> Sample:
+        """One sample of all values whose turn it is. Raises DeviceError."""
+        sample = await self._read(self.profile.reads_of_poll(self._polls), Lane.POLL)
+        self._polls += 1
+        return sample
+
+    async def get(self, names: Iterable[str], lane: Lane = Lane.VERIFY) -> Sample:
+        """These values, and perhaps others near them, beyond doubt: a suspect answer is asked for once more."""
+        reads = self.profile.reads_of(names)
+        sample = await self._read(reads, lane)
+        return await self._read(reads, lane) if sample.suspect else sample
+
+    async def set(self, name: str, value: Value, lane: Lane = Lane.COMMAND) -> None:
+        """Write one value. Raises Refusal where the map forbids it, and DeviceError."""
+        spec = self._map.by_name[name]
+        cells = encode_write(self._map, spec, value)
+        if spec.table == "coil":
+            request = wire.write_coil(spec.address, bool(cells[0]))
+        elif len(cells) == 1:
+            request = wire.write_register(spec.address, cells[0])
+        else:
+            request = wire.write_registers(spec.address, cells)
+        await self._write(request, lane)
+
+    async def perform(self, number: int, action: str, args: Mapping[str, Value], /) -> ReadBack:
+        """Write one command and read back what the device made of it. Raises DeviceError when that is not known."""
+        try:
+            command = encode_command(self._map, number, action, args)
+        except Refusal as refusal:
+            return ReadBack(Outcome.REFUSED, refusal.reason)
+        try:
+            await self._write(wire.write_registers(command.address, command.registers), Lane.COMMAND)
+        except ReplyTimeout:
+            return await self.recall(number)  # perhaps it was only the answer that got lost
+        except Declined as error:
+            if error.code in _NOT_DONE:
+                return ReadBack(Outcome.REFUSED, error.reason)
+        return await self._concluded(number)
+
+    async def recall(self, number: int, /) -> ReadBack:
+        """What became of a command number; writes nothing. Raises DeviceError."""
+        sample = await self.get(read_back_names(self._map))
+        taken, reason = outcome(self._map, number, sample.values)
+        if taken is None:
+            return ReadBack(Outcome.UNSEEN, reason)
+        return ReadBack(Outcome.DONE if taken else Outcome.REFUSED, reason)
+
+    async def stop(self) -> None:
+        """Demand a stop ahead of all else on the line, and see it in force. Raises DeviceError; may be repeated."""
+        stop = self._map.stop
+        if stop is None:
+            raise DeviceError(f"{self._map.title} has nothing that stops it")
+        unanswered: ReplyTimeout | None = None
+        try:
+            await self.set(stop.write, True, Lane.STOP)
+        except ReplyTimeout as error:
+            unanswered = error
+        for wait_s in _LOOK_AGAIN_S:
+            seen = (await self.get(stop.verify, Lane.STOP)).values
+            if all(seen.get(name) == wanted for name, wanted in stop.verify.items()):
+                return
+            if unanswered is not None:
+                raise unanswered
+            await self._clock.sleep(wait_s)
+        raise BadReply(f"a stop was written, and {' and '.join(stop.verify)} did not become so")
+
+    async def heartbeat(self) -> None:
+        """Change the heartbeat register once more. Raises DeviceError."""
+        beat = self._map.heartbeat
+        if beat is None:
+            return
+        self._heartbeats = self._heartbeats % 0xFFFF + 1
+        await self.set(beat.write, self._heartbeats)
+
+    async def _concluded(self, number: int) -> ReadBack:
+        """The device's word on a command that it has been sent, waiting a little for it to take it up."""
+        for wait_s in _LOOK_AGAIN_S:
+            back = await self.recall(number)
+            if back.outcome != Outcome.UNSEEN:
+                return back
+            await self._clock.sleep(wait_s)
+        return await self.recall(number)
+
+    async def _read(self, reads: Reads, lane: Lane) -> Sample:
+        decoded, suspect = Decoded(), False
+        for request, decoder in reads:
+            answer = await self._unit.bus.ask(self._unit.number, request, lane=lane, within_s=self._unit.within_s)
+            decoder.decode(answer.data, decoded)
+            suspect = suspect or answer.suspect
+        return Sample(decoded.values, decoded.absent, suspect)
+
+    async def _write(self, request: wire.Request, lane: Lane) -> None:
+        await self._unit.bus.ask(self._unit.number, request, lane=lane, within_s=self._unit.within_s)

@@ -1,0 +1,108 @@
+"""Modbus TCP: transaction ids tell which answer belongs to which question, so several may be in flight.
+
+Rules: one request at a time for each unit; a few polls at once on a connection, so that one silent unit behind a
+gateway does not hold up the others; stops and commands to other units do not wait for polls at all. A late answer is
+known by its id and dropped; an id that was never given out means that the two ends disagree, and ends the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from fleetd.errors import BadReply
+from fleetd.link.url import LinkUrl
+from fleetd_drivers.modbus import wire
+from fleetd_drivers.modbus.bus import Ask, Bus, Lane
+
+POLLS_IN_FLIGHT = 4
+SILENT_REQUESTS = 8  # timeouts in a row, without one byte between them, after which a connection is given up
+
+
+class TcpBus(Bus):
+    """One TCP connection."""
+
+    def __init__(self, url: LinkUrl) -> None:
+        super().__init__(url)
+        self._decoder = wire.TcpDecoder()
+        self._sent: dict[int, Ask] = {}
+        self._late: set[int] = set()
+        self._busy: set[int] = set()
+        self._transaction = 0
+        self._silent = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._silent = 0
+        try:
+            answers = self._decoder.feed(data)
+        except BadReply as error:
+            self._lose(f"{self.url}: {error}")
+            return
+        for transaction, unit, pdu in answers:
+            self._arrived(transaction, unit, pdu)
+        self._pump()
+
+    def _arrived(self, transaction: int, unit: int, pdu: bytes) -> None:
+        ask = self._sent.pop(transaction, None)
+        if ask is None:
+            if transaction not in self._late:
+                self._lose(f"{self.url} answered transaction {transaction}, which is not in flight")
+            self._late.discard(transaction)
+            return
+        self._busy.discard(ask.unit)
+        if unit != ask.unit:
+            ask.settle(BadReply(f"unit {unit} answered for unit {ask.unit}", asked=str(ask.request)))
+            return
+        self._doubted.discard(unit)  # the id leaves no doubt
+        self._answered(ask, pdu)
+
+    def _pump(self) -> None:
+        while self._lost is None and (ask := self._next()) is not None:
+            self._send(ask)
+
+    def _next(self) -> Ask | None:
+        """The first request that may be sent now; those that nobody waits for are dropped on the way."""
+        for lane, queue in zip(Lane, self._lanes, strict=True):
+            if not queue or (lane is Lane.POLL and len(self._sent) >= POLLS_IN_FLIGHT):
+                continue
+            if (ask := self._first(queue)) is not None:
+                return ask
+        return None
+
+    def _first(self, queue: deque[Ask]) -> Ask | None:
+        """Take the first request out whose unit is free; the others keep their order."""
+        held: list[Ask] = []
+        found: Ask | None = None
+        while queue and found is None:
+            ask = queue.popleft()
+            if ask.future.done():
+                continue
+            if ask.unit in self._busy:
+                held.append(ask)
+            else:
+                found = ask
+        queue.extendleft(reversed(held))
+        return found
+
+    def _send(self, ask: Ask) -> None:
+        self._transaction = transaction = (self._transaction + 1) & 0xFFFF
+        self._late.discard(transaction)  # 65536 requests later nothing can be late any more
+        self._sent[transaction] = ask
+        self._busy.add(ask.unit)
+        ask.timer = self._loop.call_later(ask.within_s, self._expired, transaction)
+        self._write(wire.frame_tcp(transaction, ask.unit, ask.request.pdu))
+
+    def _expired(self, transaction: int) -> None:
+        ask = self._sent.pop(transaction)
+        self._late.add(transaction)
+        self._busy.discard(ask.unit)
+        self._timed_out(ask, f"no answer within {ask.within_s:g} s")
+        self._silent += 1
+        if self._silent >= SILENT_REQUESTS:
+            self._lose(f"{self.url} has been silent for {self._silent} requests")
+        self._pump()
+
+    def _in_flight(self) -> list[Ask]:
+        asks = list(self._sent.values())
+        self._sent.clear()
+        self._busy.clear()
+        return asks

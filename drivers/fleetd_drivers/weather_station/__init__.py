@@ -1,0 +1,1 @@
+"""A weather station in the manner of the Vaisala WXT530."""
