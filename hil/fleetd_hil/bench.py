@@ -51,7 +51,7 @@ class Bench:
                 for task in bench._running:
                     task.cancel()
                 for _, port in bench._ports:
-                    await port.unplug()
+                    await port.close()
         if failure is not None:
             raise failure
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 from fleetd.errors import ConfigError
-from fleetd_hil.faults import FaultKind
+from fleetd.registers.loader import load_map
+from fleetd_hil.faults import FaultKind, Faults
+from fleetd_hil.models.robot import RobotBuild, RobotModel
 from fleetd_hil.models.rotator import AxisBuild, RotatorBuild, RotatorModel
+from fleetd_hil.models.streets import Streets
+from fleetd_hil.models.weather import WeatherModel
 from fleetd_hil.sim import Sim
-from fleetd_hil.sims import gs232b
+from fleetd_hil.sims import gs232b, little_donkey, weather_station
+from fleetd_hil.sims.modbus import Framing, ModbusSim, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +42,110 @@ class RotatorOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WeatherOptions:
+    """The climate; the wind is the mean that it varies about."""
+
+    wind_m_s: float = 4.0
+    temperature_c: float = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Modbus:
+    """How many units of one kind a Modbus port has, and what others are on the same line by unit number."""
+
+    framing: Framing
+    count: int = 1
+    others: Mapping[int, str] = field(default_factory=dict)
+
+
+Options = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class SimKind:
-    """One kind of sim. `build` takes an instance of `options` and a seed."""
+    """One kind of sim. `alone` builds it for a port of its own, or `unit` for one address on a Modbus line."""
 
     name: str
     help: str
     faults: tuple[FaultKind, ...]
     options: type
-    build: Callable[[Any, int], Sim]
+    alone: Callable[[Options], Sim] | None = None
+    unit: Callable[[Options, int, Faults, int], Unit] | None = None
 
+    def chosen(self, options: Options) -> Options:
+        """Those of `options` that this kind has."""
+        return {option.name: options[option.name] for option in fields(self.options) if option.name in options}
+
+
+def _rotator(options: Options) -> Sim:
+    return gs232b.Gs232bSim(RotatorModel(RotatorOptions(**options).build()))
+
+
+def _robot(options: Options, seed: int, faults: Faults, number: int) -> Unit:
+    streets = _streets(seed)
+    start = (number - 1) % len(streets.stops) + 1
+    parcels = random.Random(f"parcels {seed} {number}").randint(10, 50)
+    model = RobotModel(RobotBuild(**options), streets, start, parcels)
+    return little_donkey.LittleDonkeyUnit(load_map("little-donkey"), model, faults, number)
+
+
+def _weather(options: Options, seed: int, faults: Faults, number: int) -> Unit:
+    model = WeatherModel(seed, **options)
+    return weather_station.WeatherStationUnit(load_map("weather-station"), model, faults, number)
+
+
+_streets = lru_cache(maxsize=8)(Streets.of_seed)
 
 KINDS: Mapping[str, SimKind] = {
     kind.name: kind
     for kind in (
         SimKind(
             "gs232b",
-            "a Yaesu GS-232B rotator controller with an azimuth-elevation rotator behind it",
+            "a Yaesu GS-232B controller with an azimuth-elevation rotator behind it",
             gs232b.FAULTS,
             RotatorOptions,
-            lambda options, _seed: gs232b.Gs232bSim(RotatorModel(options.build())),
+            alone=_rotator,
+        ),
+        SimKind(
+            "little-donkey",
+            "delivery robots on the reference register map, one a Modbus unit, driving between stops 1 to 20",
+            little_donkey.FAULTS,
+            RobotBuild,
+            unit=_robot,
+        ),
+        SimKind(
+            "weather-station",
+            "a weather station on its register map, one Modbus unit",
+            weather_station.FAULTS,
+            WeatherOptions,
+            unit=_weather,
         ),
     )
 }
+
+
+def build(name: str, options: Options, seed: int, modbus: Modbus) -> Sim:
+    """The sim of this name, ready for a port. `modbus` matters to Modbus sims alone. Raises ConfigError."""
+    kind = find(name)
+    if kind.alone is not None:
+        if modbus.count != 1 or modbus.others:
+            raise ConfigError(f"{name} has a line of its own: leave --count and --with out")
+        return kind.alone(kind.chosen(options))
+    numbers = dict.fromkeys(range(1, modbus.count + 1), name)
+    for number, other in modbus.others.items():
+        if number in numbers:
+            raise ConfigError(f"--with {other}@{number}: that unit is a {name}; take a number above {modbus.count}")
+        numbers[number] = other
+    faults = Faults(())
+    units = {number: _unit(find(each), options, seed, faults, number) for number, each in numbers.items()}
+    return ModbusSim(name, units, faults, modbus.framing)
+
+
+def _unit(kind: SimKind, options: Options, seed: int, faults: Faults, number: int) -> Unit:
+    if kind.unit is None:
+        raise ConfigError(f"{kind.name} is no Modbus device and cannot share a line")
+    faults.learn(kind.faults)
+    return kind.unit(kind.chosen(options), seed, faults, number)
 
 
 def find(name: str) -> SimKind:
@@ -67,16 +155,16 @@ def find(name: str) -> SimKind:
     return KINDS[name]
 
 
-def read_options(kind: SimKind, pairs: Iterable[str]) -> Any:
-    """An instance of the kind's options from KEY=VALUE texts, all values being numbers. Raises ConfigError."""
-    known = [field.name for field in fields(kind.options)]
+def read_options(names: Iterable[str], pairs: Iterable[str]) -> Options:
+    """Options of these kinds from KEY=NUMBER texts. Raises ConfigError naming what is known."""
+    known = [option.name for name in names for option in fields(find(name).options)]
     chosen: dict[str, float] = {}
     for pair in pairs:
         key, _, value = pair.partition("=")
         if key not in known:
-            raise ConfigError(f"{kind.name} has no option {key!r}; known are {', '.join(known)}")
+            raise ConfigError(f"unknown option {key!r}; known here are {', '.join(known)}")
         try:
             chosen[key] = float(value)
         except ValueError:
             raise ConfigError(f"option {pair!r}: write it as {key}=NUMBER") from None
-    return kind.options(**chosen)
+    return chosen

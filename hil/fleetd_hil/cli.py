@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,14 @@ from typer.core import TyperGroup
 
 from fleetd.clock import join_clock_words, parse_clock
 from fleetd.errors import FleetError
+
+
+class Parity(StrEnum):
+    """The parity bit of a serial line."""
+
+    NONE = "N"
+    EVEN = "E"
+    ODD = "O"
 
 
 class Commands(TyperGroup):
@@ -40,8 +49,14 @@ app = typer.Typer(
 def serve(
     sim: Annotated[str, typer.Argument(help="Which device; `fleethil list` names them.")],
     link: Annotated[
-        str, typer.Option(help="pty, pty:/stable/name, or tcp://127.0.0.1:0 (port 0: any free one).")
+        str,
+        typer.Option(help="pty, pty:/stable/name, tcp://127.0.0.1:0 (port 0: any), or modbus+rtuovertcp://…"),
     ] = "pty",
+    count: Annotated[int, typer.Option(min=1, max=247, help="Modbus: as many units, numbered from 1.")] = 1,
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Modbus: SIM@UNIT, another on the same line; may be repeated."),
+    ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(help="NAME[=VALUE][/UNIT][@AFTER_S][+LASTING_S]; may be repeated.")
     ] = None,
@@ -49,21 +64,17 @@ def serve(
     clock: Annotated[str | None, typer.Option(help="The scene's time: EPOCH xRATE [@ANCHOR].")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is left to chance.")] = 0,
     baud: Annotated[int, typer.Option(min=50, max=4_000_000, help="How fast a serial line is, in scene time.")] = 9600,
+    parity: Annotated[Parity, typer.Option(help="N, E or O: what a character on the line costs.")] = Parity.NONE,
 ) -> None:
-    """Serve one sim; print one JSON line with its link when it is ready; run until SIGTERM."""
-    from fleetd_hil import catalogue
-    from fleetd_hil.line import Pace
-    from fleetd_hil.serve import Serving, parse_place
-    from fleetd_hil.serve import serve as serve_until_told
+    """Serve one sim, or several on one Modbus line; print one JSON line with the link when ready; run until SIGTERM.
 
-    kind = catalogue.find(sim)
-    place = parse_place(link)
-    built = kind.build(catalogue.read_options(kind, options or []), seed)
-    on_line = place.scheme == "pty"
-    serving = Serving(
-        built, place, "serial" if on_line else "tcp", Pace.of(baud) if on_line else Pace(), tuple(fault or ()), seed
-    )
-    asyncio.run(serve_until_told(serving, parse_clock(clock), {"sim": sim}))
+    On one serial bus: fleethil serve little-donkey --count 3 --with weather-station@10
+    """
+    from fleetd_hil.serve import Order, serve_until_told
+
+    order = Order(sim, link, count, others or (), fault or (), options or (), seed, baud, parity.value)
+    for violation in asyncio.run(serve_until_told(order, parse_clock(clock), typer.echo)):
+        typer.echo(f"{sim}: against the rules: {violation}", err=True)
 
 
 @app.command("list")

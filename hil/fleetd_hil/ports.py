@@ -34,6 +34,10 @@ class Port(Protocol):
         """Be gone: whoever is connected loses the line."""
         ...
 
+    async def close(self) -> None:
+        """Be gone for good."""
+        ...
+
     def watch(self, *, stalled: bool) -> None:
         """Listen, or stop listening while the far end hangs; called some fifty times a second."""
         ...
@@ -47,6 +51,7 @@ class PtyPort:
         self._link = link
         self._line = Line(stand, self._send)
         self._master: int | None = None
+        self._old_slave: int | None = None
         self._listening = False
         self._unsent = bytearray()
 
@@ -62,6 +67,7 @@ class PtyPort:
         os.set_blocking(self._master, False)
         self.path = os.ttyname(slave)
         os.close(slave)
+        self._drop_old()
         if self._link is not None:
             self._link.unlink(missing_ok=True)
             self._link.symlink_to(self.path)
@@ -70,11 +76,22 @@ class PtyPort:
         if self._master is None:
             return
         self._listen(self._master, on=False)
+        with contextlib.suppress(OSError):  # held, the old number cannot be given to the port that comes back
+            self._old_slave = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         os.close(self._master)
         self._master = None
         self._unsent.clear()
         if self._link is not None:
             self._link.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        await self.unplug()
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        if self._old_slave is not None:
+            os.close(self._old_slave)
+            self._old_slave = None
 
     def watch(self, *, stalled: bool) -> None:
         if self._master is not None:
@@ -173,6 +190,9 @@ class TcpPort:
         gone = [connection.abort() for connection in list(self._connections)]
         await asyncio.gather(*gone)
         await server.wait_closed()
+
+    async def close(self) -> None:
+        await self.unplug()
 
     def watch(self, *, stalled: bool) -> None:
         for connection in list(self._connections):

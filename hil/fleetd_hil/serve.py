@@ -1,4 +1,4 @@
-"""One sim at one port for as long as the process lives: what `fleethil serve` does."""
+"""What `fleethil serve` does: one port with a sim behind it for as long as the process lives."""
 
 from __future__ import annotations
 
@@ -6,30 +6,61 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from fleetd.clock import Clock
 from fleetd.errors import ConfigError
+from fleetd_hil import catalogue
 from fleetd_hil.bench import Bench
 from fleetd_hil.line import Pace
+from fleetd_hil.ports import Port
 from fleetd_hil.sim import Sim
+
+_TCP = re.compile(r"^(?P<scheme>tcp|modbus\+tcp|modbus\+rtuovertcp)://(?P<host>[^:/]+):(?P<port>\d{1,5})$")
+_OTHER = re.compile(r"^(?P<name>[a-z0-9-]+)@(?P<unit>\d{1,3})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for on the command line."""
+
+    sim: str
+    link: str
+    count: int = 1
+    others: Sequence[str] = ()
+    faults: Sequence[str] = ()
+    options: Sequence[str] = ()
+    seed: int = 0
+    baud: int = 9600
+    parity: str = "N"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sim is to be reached: a pty, perhaps under a stable name, or a TCP address."""
+    """Where a sim is to be: behind a pty, perhaps with a stable name, or at a TCP address; RTU is spoken in either."""
 
     scheme: str
     link: Path | None = None
     host: str = ""
     port: int = 0
 
+    @property
+    def on_pty(self) -> bool:
+        """Whether it is a pseudo-terminal."""
+        return self.scheme == "pty"
 
-_TCP = re.compile(r"^(?P<scheme>tcp|modbus\+tcp|modbus\+rtuovertcp)://(?P<host>[^:/]+):(?P<port>\d{1,5})$")
+    @property
+    def rtu(self) -> bool:
+        """Whether Modbus is framed as on a serial line."""
+        return self.on_pty or self.scheme == "modbus+rtuovertcp"
+
+    def url_scheme(self, *, modbus: bool) -> str:
+        """The scheme under which a device finds it."""
+        if self.on_pty:
+            return "modbus+rtu" if modbus else "serial"
+        return ("modbus+rtuovertcp" if self.rtu else "modbus+tcp") if modbus else "tcp"
 
 
 def parse_place(text: str) -> Place:
@@ -44,32 +75,41 @@ def parse_place(text: str) -> Place:
     return Place(match["scheme"], host=match["host"], port=int(match["port"]))
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A sim, where it is to be, how it is reached there, and what is to go wrong."""
+def parse_others(texts: Sequence[str]) -> dict[int, str]:
+    """Sims by unit number from SIM@UNIT texts. Raises ConfigError."""
+    others: dict[int, str] = {}
+    for text in texts:
+        match = _OTHER.match(text)
+        if match is None or not 1 <= int(match["unit"]) <= 247 or int(match["unit"]) in others:
+            raise ConfigError(f"--with {text!r}: write it as SIM@UNIT with a unit from 1 to 247 of its own")
+        others[int(match["unit"])] = match["name"]
+    return others
 
-    sim: Sim
-    place: Place
-    scheme: str
-    pace: Pace
-    faults: Sequence[str] = ()
-    seed: int = 0
 
+async def serve_until_told(order: Order, clock: Clock, say: Callable[[str], None]) -> Collection[str]:
+    """Serve until SIGTERM or SIGINT; `say` one JSON line with the link once the sim can be reached.
 
-async def serve(serving: Serving, clock: Clock, described: dict[str, object]) -> None:
-    """Serve until SIGTERM or SIGINT. Prints `described` with the link as one JSON line once the sim can be reached."""
-    ended = asyncio.Event()
+    Returns what the sim saw that no well-behaved driver does. Raises ConfigError.
+    """
+    place = parse_place(order.link)
+    others = parse_others(order.others)
+    options = catalogue.read_options([order.sim, *others.values()], order.options)
+    modbus = catalogue.Modbus("rtu" if place.rtu else "tcp", order.count, others)
+    sim = catalogue.build(order.sim, options, order.seed, modbus)
+    told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with Bench.open(clock, seed=serving.seed) as bench:
-        place = serving.place
-        if place.scheme == "pty":
-            port = await bench.pty(serving.sim, serving.pace, link=place.link)
-        else:
-            port = await bench.tcp(serving.sim, serving.pace, host=place.host, port=place.port)
-        for spec in serving.faults:
-            bench.inject(serving.sim, spec)
-        typer.echo(json.dumps({**described, "link": f"{serving.scheme}://{port.address}"}))
-        await ended.wait()
-    for violation in serving.sim.violations:
-        typer.echo(f"{serving.sim.name}: violation: {violation}", err=True)
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    async with Bench.open(clock, seed=order.seed) as bench:
+        port = await _put(bench, sim, place, order)
+        for spec in order.faults:
+            bench.inject(sim, spec)
+        link = f"{place.url_scheme(modbus=bool(sim.units))}://{port.address}"
+        say(json.dumps({"sim": order.sim, "link": link, "units": list(sim.units)}))
+        await told.wait()
+    return sim.violations
+
+
+async def _put(bench: Bench, sim: Sim, place: Place, order: Order) -> Port:
+    if place.on_pty:
+        return await bench.pty(sim, Pace.of(order.baud, order.parity, rtu=bool(sim.units)), link=place.link)
+    return await bench.tcp(sim, host=place.host, port=place.port)

@@ -5,7 +5,7 @@ A sim does no I/O and reads no clock: it is told the running scene time with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,8 +29,16 @@ class Sim(Protocol):
 
     name: str
     faults: Faults
-    violations: list[str]
-    """What no well-behaved driver would have sent."""
+
+    @property
+    def units(self) -> Collection[int]:
+        """The Modbus unit numbers behind this wire; none where the wire knows no such thing."""
+        ...
+
+    @property
+    def violations(self) -> Collection[str]:
+        """The latest of what no well-behaved driver would have sent."""
+        ...
 
     def attach(self) -> Feed:
         """The device's ear for one connection."""

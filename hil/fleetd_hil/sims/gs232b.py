@@ -8,6 +8,7 @@ firmware in the field is the source, the behaviour is a fault that can be switch
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable
 
 from fleetd_hil.faults import FaultKind, Faults
@@ -43,9 +44,10 @@ class Gs232bSim:
 
     def __init__(self, model: RotatorModel | None = None) -> None:
         self.name = "gs232b"
+        self.units: tuple[int, ...] = ()
         self.model = model or RotatorModel()
         self.faults = Faults(FAULTS)
-        self.violations: list[str] = []
+        self.violations: deque[str] = deque(maxlen=100)
         self._unread = bytearray()
         self._at_s: float | None = None
         self._heard_at_s = float("-inf")
