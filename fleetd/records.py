@@ -127,22 +127,35 @@ class Result(Record, frozen=True, kw_only=True):
 
 
 class ContactReport(Record, frozen=True, kw_only=True):
-    """One worked contact, planned against actual. Errors are angles on the sky between commanded and measured."""
+    """One worked contact, planned against actual.
+
+    Pointing errors are angles on the sky between where the antenna was measured and where the satellite was; the
+    largest and the rms leave out the time for which it was known beforehand that the antenna could not keep up.
+    """
 
     contact: str
     satellite: str
     norad_id: int
     antenna: str
     outcome: str
+    """worked, degraded (the link was away meanwhile), stopped, cancelled, broken-off, unreachable or refused."""
+    reason: str = ""
     aos: datetime
     los: datetime
     max_elevation_deg: float
     started_at: datetime
     ended_at: datetime
     samples: int
+    samples_missing: int = 0
+    """Times at which the position could not be read."""
     max_pointing_error_deg: float | None
     rms_pointing_error_deg: float | None
     off_beam_s: float
+    """For how long the satellite was outside the beam, or nobody knows."""
+    planned_off_beam_s: float = 0.0
+    planned_max_error_deg: float | None = None
+    turn_rounds: int = 0
+    """How often the plan turned the antenna round in mid pass."""
     elements_epoch: datetime
     elements_hash: str
     track: list[tuple[float, float, float, float, float]] = []
