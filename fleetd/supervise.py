@@ -86,16 +86,20 @@ class Supervision:
 
         `work` calls `recovered` after each exchange that succeeded.
         """
-        while True:
-            try:
-                async with device.connect() as driver:
-                    device.driver = driver
-                    await work(driver)
-            except* DeviceError as group:
-                self.failed(device, _first(group).named(device.name))
-            finally:
-                device.driver = None
-            await self._pause(device)
+        try:
+            while True:
+                try:
+                    async with device.connect() as driver:
+                        device.driver = driver
+                        await work(driver)
+                except* DeviceError as group:
+                    self.failed(device, _first(group).named(device.name))
+                finally:
+                    device.driver = None
+                await self._pause(device)
+        finally:
+            self.progress.done(device.name)
+            self._enter(device, DeviceState.OFFLINE, "fleetd has left it")
 
     def recovered(self, device: Device) -> None:
         """An exchange with the device succeeded: online from now on, the back-off starts over."""

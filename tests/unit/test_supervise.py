@@ -68,7 +68,13 @@ async def test_states_and_logs_of_a_failure_and_its_recovery() -> None:
         async with scene.running():
             await scene.clock.advance(60)
             assert scene.device.online() == "driver"
-    assert [status.state for status in scene.statuses] == [DeviceState.STALE, DeviceState.OFFLINE, DeviceState.ONLINE]
+    assert [status.state for status in scene.statuses] == [
+        DeviceState.STALE,
+        DeviceState.OFFLINE,
+        DeviceState.ONLINE,
+        DeviceState.OFFLINE,
+    ]
+    assert scene.statuses[-1].reason == "fleetd has left it"
     assert [(entry["log_level"], entry["event"]) for entry in logs] == [
         ("warning", "device failed"),
         ("debug", "device failed"),
