@@ -19,6 +19,7 @@ import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 from fleetd.errors import ConfigError
@@ -26,6 +27,8 @@ from fleetd.errors import ConfigError
 _SYNC_CHECK_PERIOD_S = 10.0
 _STA_UNSYNC = 0x0040  # status bit of adjtimex(2): the kernel clock is not disciplined
 _TIME_ERROR = 5  # return value of adjtimex(2): clock not synchronised
+_TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")  # touched at each synchronisation: systemd-timesyncd(8)
+_TIMESYNCD_FRESH_S = 5_400.0  # its longest poll interval is 2048 s (timesyncd.conf(5)); two may fail
 
 
 class Clock(Protocol):
@@ -247,7 +250,21 @@ class _Timex(ctypes.Structure):
 
 
 def kernel_clock_synced() -> bool:
-    """Ask the kernel whether a time service keeps its clock right; False where it may not be asked."""
+    """Ask the kernel whether a time service keeps its clock right.
+
+    A sandboxed unit (ProtectClock=) may not ask it; then the word of systemd-timesyncd counts, and silence is a no.
+    """
     state = _Timex()
     result: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state))
-    return result not in (-1, _TIME_ERROR) and not state.status & _STA_UNSYNC
+    if result == -1:
+        return timesyncd_synced()
+    return result != _TIME_ERROR and not state.status & _STA_UNSYNC
+
+
+def timesyncd_synced(mark: Path = _TIMESYNCD_MARK) -> bool:
+    """Whether systemd-timesyncd has synchronised the clock lately, by the age of its mark."""
+    try:
+        age_s = time.time() - mark.stat().st_mtime
+    except OSError:
+        return False
+    return abs(age_s) < _TIMESYNCD_FRESH_S
