@@ -107,7 +107,7 @@ class RobotModel:
             return State.HOLDING
         if self.target or self.speed_m_s:
             return State.DRIVING
-        return State.CHARGING if self._charging else State.IDLE
+        return State.CHARGING if self._charging and self.charge_percent < 100 else State.IDLE
 
     @property
     def speed_m_s(self) -> float:
@@ -144,7 +144,7 @@ class RobotModel:
     def power_w(self) -> float:
         """What it takes from the battery now; negative while charging."""
         if self._charging:
-            return self.build.idle_w - self.build.charger_w
+            return self.build.idle_w - self.build.charger_w if self.charge_percent < 100 else 0.0
         return self.build.moving_w if self.moving else self.build.idle_w
 
     @property
@@ -264,16 +264,10 @@ class RobotModel:
             self.stop("safety_brain")
         if self.seconds >= self._reset_at_s:
             self.reset()
-        if self._charging and self.energy_wh >= self.build.battery_wh:
-            self._charging = False
 
     def _until_event_s(self) -> float:
-        power_w = self.build.moving_w if self.target else self.power_w
-        if power_w < 0:
-            battery_s = (self.build.battery_wh - self.energy_wh) / -power_w * 3600
-        else:
-            battery_s = self.energy_wh / power_w * 3600 if self.energy_wh else math.inf
-        events_s = [self._heartbeat_due_s() - self.seconds, self._reset_at_s - self.seconds, battery_s]
+        empty_s = self.energy_wh / self.build.moving_w * 3600 if self.target else math.inf
+        events_s = [self._heartbeat_due_s() - self.seconds, self._reset_at_s - self.seconds, empty_s]
         events_s += [closes_s - self.seconds for closes_s in self._doors_close_s]
         return max(_LEAST_STEP_S, min((event_s for event_s in events_s if event_s > 0), default=math.inf))
 
