@@ -138,7 +138,7 @@ class ContactReport(Record, frozen=True, kw_only=True):
     norad_id: int
     antenna: str
     outcome: str
-    """worked, degraded (the link was away meanwhile), stopped, cancelled, broken-off, unreachable or refused."""
+    """worked, degraded (hindered for a while), failed (never seen), stopped, cancelled, broken-off or refused."""
     reason: str = ""
     aos: datetime
     los: datetime

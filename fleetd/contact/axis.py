@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import numpy as np
@@ -86,6 +86,11 @@ class AxisPath:
     def duration_s(self) -> float:
         """From the first sample to the last."""
         return self.step_s * (len(self.azimuth_deg) - 1)
+
+    @property
+    def end(self) -> datetime:
+        """When the last sample is due."""
+        return self.begin + timedelta(seconds=self.duration_s)
 
     @property
     def leans_over(self) -> bool:

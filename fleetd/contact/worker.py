@@ -1,0 +1,254 @@
+"""`Worker`: one contact worked, from pre-position to park.
+
+The whole path is planned once, before AOS; then one loop measures, compares and corrects until LOS, whatever comes in
+between. On every way out the antenna is stopped, then parked unless somebody else wants it so, and a report is made.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from fleetd.contact.antenna import Antenna, Measured
+from fleetd.contact.axis import AxisPath, SkyTrack
+from fleetd.contact.booking import Candidate, Contact
+from fleetd.contact.course import plan_axis_path
+from fleetd.contact.leaving import seen_through
+from fleetd.contact.tally import Tally
+from fleetd.errors import DeviceError, Refusal
+from fleetd.hub import Hub
+from fleetd.records import ContactReport, Event, Severity
+
+log = structlog.get_logger(__name__)
+
+BROKEN_OFF = "broken-off"
+_LEAVE_WITHIN_S = 20.0  # real time: some exchanges of the slowest driver
+_CLOCK_STEP_S = 0.5
+
+
+class Worker:
+    """One contact on one antenna; `sky` is the trajectory from the elements that the contact was booked with."""
+
+    def __init__(self, contact: Contact, antenna: Antenna, sky: SkyTrack, hub: Hub) -> None:
+        self.contact = contact
+        self.outcome = BROKEN_OFF
+        self.reason = ""
+        self._antenna = antenna
+        self._sky = sky
+        self._hub = hub
+        self._clock = antenna.clock
+        self._path: AxisPath | None = None
+        self._tally: Tally | None = None
+        self._hindrance = ""
+        self._marks: deque[tuple[datetime, str, str]] = deque()
+        self._started_at = self._clock.now()
+        self._ahead_s = self._civil_ahead_s()
+
+    def cancelled_by(self, who: str) -> None:
+        """Say that the cancellation which follows is somebody's wish, and not the end of the daemon."""
+        if self.outcome == BROKEN_OFF:
+            self.outcome, self.reason = "cancelled", f"by {who}"
+
+    async def run(self) -> None:
+        """Work the contact until LOS; returns when the antenna has been left safe and the report published."""
+        try:
+            with self._antenna.hold.by_contact(self.contact.id):
+                try:
+                    await self._work()
+                finally:
+                    await self._leave()
+        except Refusal as no:
+            self._end("stopped" if no.rule == "stopped" else "refused", no.reason)
+        finally:
+            self._finish()
+
+    # The work
+
+    async def _work(self) -> None:
+        measured = await self._look()
+        self._plan(measured)
+        period_s = self._antenna.settings.tracking_period_s
+        due_s = self._clock.monotonic()
+        while (now := self._clock.now()) < self._candidate.end:
+            self._pass_marks(now)
+            self._watch_clock()
+            await self._tick()
+            due_s = max(due_s + period_s, self._clock.monotonic())
+            left_s = (self._candidate.end - self._clock.now()).total_seconds()
+            await self._clock.sleep(min(due_s - self._clock.monotonic(), left_s))
+        self._pass_marks(self._clock.now())
+        self._conclude()
+
+    def _plan(self, measured: Measured | None) -> None:
+        settings, now = self._antenna.settings, self._clock.now()
+        begin = max(self._candidate.begin, now)
+        start = measured.position if measured else None
+        axes = self._antenna.axes
+        path = plan_axis_path(
+            self._sky, begin, self._candidate.end, axes, beam_width_deg=settings.beam_width_deg, start=start
+        )
+        if path.off_beam_s >= path.duration_s:
+            raise Refusal("unreachable", f"{self._antenna.name} cannot reach any part of this pass within its limits")
+        self._path, self._tally = path, Tally(self._sky, path, settings.beam_width_deg)
+        if measured is not None:
+            self._tally.set_out(measured.position, now, axes)
+        self._mark_pass(path)
+
+    async def _tick(self) -> None:
+        """Measure, compare, and send the antenna to where the path will be half a period from now."""
+        path, tally = self._path, self._tally
+        if path is None or tally is None:
+            raise RuntimeError("a contact is tracked before it is planned")
+        measured = await self._look()
+        lead = timedelta(seconds=self._antenna.settings.tracking_period_s / 2)
+        try:
+            await self._antenna.track(path.at(self._clock.now() + lead), by=self.contact.id)
+        except Refusal as no:
+            if no.rule == "stopped":
+                raise
+            self._hindered(no.reason)
+        except DeviceError as error:
+            self._hindered(str(error))
+        else:
+            if self._hindrance and measured is not None:
+                self._hindrance = ""
+                tally.set_out(measured.position, measured.at, self._antenna.axes)
+                self._say("contact-resumed", "the antenna follows again")
+
+    async def _look(self) -> Measured | None:
+        try:
+            measured = await self._antenna.measure()
+        except DeviceError as error:
+            self._hindered(str(error))
+            if self._tally is not None:
+                self._tally.lost(self._clock.now())
+            return None
+        if self._tally is not None:
+            self._tally.take(measured)
+        return measured
+
+    def _hindered(self, reason: str) -> None:
+        """Go on until LOS all the same: what fails now may work a second later."""
+        if self._tally is not None:
+            self._tally.hindered()
+            self._tally.trouble |= self._clock.now() >= self._candidate.begin
+        if not self._hindrance:
+            self._hindrance = reason
+            self._say("contact-hindered", reason, Severity.WARNING)
+
+    # The ways out
+
+    async def _leave(self) -> None:
+        try:
+            await seen_through(self._let_go(), name=f"{self.contact.id}-leave", within_s=_LEAVE_WITHIN_S)
+        except (DeviceError, Refusal, TimeoutError) as error:
+            self._say("contact-left-unparked", f"the antenna was not stopped and parked: {error}", Severity.WARNING)
+
+    async def _let_go(self) -> None:
+        await self._antenna.stop(by=self.contact.id)
+        if self.outcome != BROKEN_OFF and self._antenna.settings.park_policy == "after-pass":
+            await self._antenna.park(by=self.contact.id)
+
+    def _conclude(self) -> None:
+        tally = self._tally
+        if tally is None or tally.samples == 0:
+            self._end("failed", self._hindrance or "the antenna's position was never read")
+        elif tally.trouble:
+            self._end("degraded", self._hindrance or "the antenna was hindered for a while")
+        else:
+            self._end("worked", "")
+
+    def _end(self, outcome: str, reason: str) -> None:
+        if self.outcome == BROKEN_OFF:
+            self.outcome, self.reason = outcome, reason
+
+    def _finish(self) -> None:
+        report = self._report()
+        good = self.outcome == "worked"
+        self._say(
+            "contact-ended",
+            f"{self.outcome}: {self.reason}" if self.reason else self.outcome,
+            Severity.INFO if good else Severity.WARNING,
+        )
+        self._hub.publish(report)
+
+    def _report(self) -> ContactReport:
+        candidate, path, tally = self._candidate, self._path, self._tally
+        return ContactReport(
+            at=self._clock.now(),
+            clock_synced=self._clock.synced,
+            contact=self.contact.id,
+            satellite=candidate.satellite,
+            norad_id=candidate.sat_pass.norad_id,
+            antenna=self._antenna.name,
+            outcome=self.outcome,
+            reason=self.reason,
+            aos=candidate.begin,
+            los=candidate.end,
+            max_elevation_deg=candidate.sat_pass.max_elevation_deg,
+            started_at=self._started_at,
+            ended_at=self._clock.now(),
+            samples=tally.samples if tally else 0,
+            samples_missing=tally.missing if tally else 0,
+            max_pointing_error_deg=tally.max_error_deg if tally else None,
+            rms_pointing_error_deg=tally.rms_error_deg if tally else None,
+            off_beam_s=tally.off_beam_s if tally else candidate.duration_s,
+            planned_off_beam_s=path.off_beam_s if path else 0.0,
+            planned_max_error_deg=path.max_error_deg if path else None,
+            turn_rounds=path.turn_rounds if path else 0,
+            elements_epoch=candidate.elements.epoch,
+            elements_hash=candidate.elements.hash,
+            track=tally.track if tally else [],
+        )
+
+    # What is told on the way
+
+    def _mark_pass(self, path: AxisPath) -> None:
+        sat_pass = self._candidate.sat_pass
+        self._say(
+            "contact-pre-position",
+            f"to azimuth {path.start.azimuth_deg:.0f}, elevation {path.start.elevation_deg:.0f}; "
+            f"at most {path.max_error_deg:.1f} degrees off foreseen",
+        )
+        self._marks.append((self._candidate.begin, "contact-aos", f"until {self._candidate.end:%H:%M:%S} UTC"))
+        if self._candidate.begin <= sat_pass.culmination <= self._candidate.end:
+            text = f"at {sat_pass.max_elevation_deg:.0f} degrees"
+            self._marks.append((sat_pass.culmination, "contact-culmination", text))
+        self._marks.append((self._candidate.end, "contact-los", ""))
+
+    def _pass_marks(self, now: datetime) -> None:
+        while self._marks and self._marks[0][0] <= now:
+            _, name, text = self._marks.popleft()
+            self._say(name, text)
+
+    def _say(self, name: str, text: str, severity: Severity = Severity.INFO) -> None:
+        detail: dict[str, Any] = {"contact": self.contact.id, "satellite": self._candidate.satellite}
+        event = Event(
+            at=self._clock.now(),
+            clock_synced=self._clock.synced,
+            source=self._antenna.name,
+            name=name,
+            text=f"{self.contact.id}: {text}" if text else self.contact.id,
+            severity=severity,
+            detail=detail,
+        )
+        self._hub.publish(event)
+
+    # Time
+
+    def _watch_clock(self) -> None:
+        """Notice a stepped clock: the antenna follows it, since it may have been set right, but people are told."""
+        ahead_s = self._civil_ahead_s()
+        if abs(step_s := ahead_s - self._ahead_s) > _CLOCK_STEP_S:
+            self._say("clock-stepped", f"the clock was set by {step_s:+.1f} s in mid contact", Severity.WARNING)
+        self._ahead_s = ahead_s
+
+    def _civil_ahead_s(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
+
+    @property
+    def _candidate(self) -> Candidate:
+        return self.contact.candidate
