@@ -1,0 +1,62 @@
+"""What may be configured of the sky: where the station stands, and which satellites it looks for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from fleetd.settings import Name, Settings
+
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Days = Annotated[float, Field(gt=0, le=3_650)]
+
+
+class StationSettings(Settings):
+    """Where the antennas stand, on the WGS84 ellipsoid."""
+
+    latitude_deg: Latitude
+    """Geodetic latitude in degrees, north positive."""
+    longitude_deg: Longitude
+    """Longitude in degrees, east positive."""
+    altitude_m: Annotated[float, Field(ge=-500, le=9_000)]
+    """Height above the ellipsoid in metres (above sea level is at most 110 m away from it, which matters little)."""
+
+
+class ElementAgeSettings(Settings):
+    """How old elements may be, in days since their epoch; the defaults suit low Earth orbit."""
+
+    warn_days: Days = 3.0
+    """Older than this: an alarm is raised, everything goes on."""
+    no_transmit_days: Days = 7.0
+    """Older than this: contacts are receive only."""
+    no_booking_days: Days = 14.0
+    """Older than this: no new contact is booked."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.warn_days <= self.no_transmit_days <= self.no_booking_days:
+            raise ValueError("must rise: warn_days <= no_transmit_days <= no_booking_days")
+        return self
+
+
+class SatelliteSettings(Settings):
+    """One satellite to work, and where its orbital elements come from."""
+
+    name: Name
+    """Short name, used in topics, commands and records."""
+    title: Annotated[str, Field(max_length=80)] = ""
+    """Name for people; the short name if empty."""
+    norad_id: Annotated[int, Field(ge=1, le=999_999_999)]
+    """Catalogue number; only sets bearing it are used for this satellite."""
+    designator: Annotated[str, Field(pattern=r"^(\d{4}-\d{3}[A-Z]{1,3})?$")] = ""
+    """International designator such as 2018-081A; when given, only sets bearing it are used."""
+    elements: Annotated[list[str], Field(min_length=1)]
+    """Element files (OMM or TLE), as paths relative to the site file; the newest set wins."""
+    min_elevation_deg: Annotated[float, Field(ge=-5, lt=90)] = 10.0
+    """Passes are counted from this elevation upwards, in degrees."""
+    priority: Annotated[int, Field(ge=0, le=100)] = 1
+    """Where two passes want one antenna, the higher number gets it."""
+    element_age: ElementAgeSettings = ElementAgeSettings()
+    """Age limits of the elements."""
