@@ -10,7 +10,21 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fleetd.cli import alarms, antenna, config, contacts, device, doctor, drivers, online, ports, robots, screen, stop
+from fleetd.cli import (
+    alarms,
+    antenna,
+    config,
+    contacts,
+    device,
+    doctor,
+    drivers,
+    online,
+    ports,
+    registers,
+    robots,
+    screen,
+    stop,
+)
 from fleetd.cli.options import Exit, wants_json
 from fleetd.errors import ConfigError, FleetError, Refusal
 
@@ -85,6 +99,7 @@ app.command()(online.watch)
 app.command(context_settings={"ignore_unknown_options": True})(device.device)
 app.command()(drivers.drivers)
 app.command()(ports.ports)
+app.add_typer(registers.registers_app, name="registers")
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")
 
