@@ -1,0 +1,199 @@
+"""`Contacts`: keeps the plan fresh, starts each contact in time, and takes people's bookings and cancellations.
+
+Planning anew never touches a contact that is running, nor the elements that it runs on. When the daemon ends, running
+contacts are broken off and their antennas stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fleetd.contact.antenna import Antenna
+from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
+from fleetd.contact.diary import Diary
+from fleetd.contact.settings import ContactsSettings
+from fleetd.contact.sky import LOOK_BACK, Satellite, candidates_of, passes_of
+from fleetd.contact.worker import Worker
+from fleetd.errors import ElementsError
+from fleetd.hub import Hub
+from fleetd.orbit.passes import Pass
+from fleetd.orbit.station import Station
+from fleetd.orbit.trajectory import Trajectory
+from fleetd.records import Event, Severity
+from fleetd.supervise import Progress
+
+_TICK_S = 1.0
+_MARGIN = timedelta(seconds=30)  # of trajectory before and after a contact
+_STALE_NEWS_S = 60.0  # what happened longer ago, as while the machine slept, is not announced any more
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSite:
+    """What contacts are made of: satellites seen from a station through antennas."""
+
+    satellites: Sequence[Satellite]
+    station: Station
+    antennas: Mapping[str, Antenna]
+    settings: ContactsSettings
+
+
+class Contacts:
+    """All contacts of a site; `run` works them. Call it from the event loop only."""
+
+    def __init__(self, site: ContactSite, hub: Hub, progress: Progress) -> None:
+        self._site = site
+        self._satellites = {satellite.settings.name: satellite for satellite in site.satellites}
+        self._hub = hub
+        self._progress = progress
+        self._clock = progress.clock
+        self._diary = Diary(tuple(site.antennas), site.settings)
+        self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
+        self._search_due_s = float("-inf")
+        self._said: deque[tuple[str, str]] = deque(maxlen=1_000)
+
+    # What is known
+
+    @property
+    def booked(self) -> list[ContactView]:
+        """Contacts that are running or still to come, in order of time."""
+        return self._diary.views
+
+    @property
+    def recent(self) -> list[ContactView]:
+        """Contacts that have ended since the daemon began, oldest first; `state` says how."""
+        return self._diary.over
+
+    def explain(self, contact_id: str) -> Explanation:
+        """Why a pass is booked as it is, or is not. Raises Refusal for an unknown id."""
+        return self._diary.explain(contact_id)
+
+    async def next_passes(self, hours: float) -> list[Pass]:
+        """All passes that end within the next `hours`, under way ones first. Searched in a thread."""
+        now = self._clock.now()
+        satellites, station = list(self._satellites.values()), self._site.station
+        found = await asyncio.to_thread(passes_of, satellites, station, now - LOOK_BACK, now + timedelta(hours=hours))
+        return [each for each in found if each.los is None or each.los > now]
+
+    # What people decide
+
+    def book(self, satellite: str, aos: datetime, antenna: str) -> ContactView:
+        """Book one pass by hand; contacts that only the plan wanted give way. Raises Refusal."""
+        contact = self._diary.book(satellite, aos, antenna)
+        self._replan()
+        return view(contact, "booked", self._diary.plan.reasons.get(contact.id, ""))
+
+    def cancel(self, contact_id: str, by: str = "operator") -> ContactView:
+        """Give a booking up; a contact that runs is ended, its antenna stopped and parked. Raises Refusal."""
+        contact = self._diary.cancel(contact_id, by)
+        if (running := self._running.get(contact_id)) is not None:
+            worker, task = running
+            worker.cancelled_by(by)
+            task.cancel()
+        else:
+            self._replan()
+        self._say(contact.antenna, "contact-cancelled", f"{contact_id}: by {by}", contact.candidate)
+        return view(contact, "cancelled", f"by {by}")
+
+    def renew(self, satellites: Sequence[Satellite]) -> None:
+        """Use other elements from now on; contacts that run keep theirs."""
+        self._satellites = {satellite.settings.name: satellite for satellite in satellites}
+        self._search_due_s = float("-inf")
+
+    # The loop
+
+    async def run(self) -> None:
+        """Plan and work for ever; returns only by cancellation, with all antennas left, or a bug."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._progress.beat("contacts")
+                if self._clock.monotonic() >= self._search_due_s:
+                    await self._search()
+                self._start_due(tasks)
+                self._announce()
+                await self._clock.sleep(_TICK_S)
+
+    async def _search(self) -> None:
+        self._search_due_s = self._clock.monotonic() + self._site.settings.replan_every_s
+        now = self._clock.now()
+        end = now + timedelta(hours=self._site.settings.look_ahead_h)
+        satellites = list(self._satellites.values())
+        found = await asyncio.to_thread(candidates_of, satellites, self._site.station, now - LOOK_BACK, end)
+        self._diary.renew([each for each in found if each.satellite in self._satellites], self._clock.now())
+        self._replan()
+
+    def _replan(self) -> None:
+        self._diary.replan({name: satellite.settings for name, satellite in self._satellites.items()})
+
+    def _start_due(self, tasks: asyncio.TaskGroup) -> None:
+        now = self._clock.now()
+        for contact in self._diary.waiting():
+            antenna = self._site.antennas[contact.antenna]
+            begin = contact.candidate.begin - timedelta(seconds=antenna.settings.pre_position_s)
+            if now >= contact.candidate.end:
+                self._diary.ended(contact, "missed", "its time went by")
+                self._say(contact.antenna, "contact-missed", contact.id, contact.candidate, Severity.WARNING)
+                self._replan()
+            elif now >= begin and self._free(antenna):
+                self._start(contact, antenna, tasks)
+
+    def _free(self, antenna: Antenna) -> bool:
+        return all(worker.contact.antenna != antenna.name for worker, _ in self._running.values())
+
+    def _start(self, contact: Contact, antenna: Antenna, tasks: asyncio.TaskGroup) -> None:
+        candidate = contact.candidate
+        try:
+            sky = Trajectory.of(
+                candidate.elements, self._site.station, candidate.begin - _MARGIN, candidate.end + _MARGIN
+            )
+        except ElementsError as error:
+            self._diary.ended(contact, "refused", str(error))
+            self._say(contact.antenna, "contact-refused", f"{contact.id}: {error}", candidate, Severity.WARNING)
+            self._replan()
+            return
+        worker = Worker(contact, antenna, sky, self._hub)
+        task = tasks.create_task(worker.run(), name=f"contact-{contact.id}")
+        self._running[contact.id] = (worker, task)
+        self._diary.begun(contact)
+        task.add_done_callback(lambda _: self._ended(worker))
+
+    def _ended(self, worker: Worker) -> None:
+        self._running.pop(worker.contact.id, None)
+        self._diary.ended(worker.contact, worker.outcome, worker.reason)
+        self._replan()
+
+    # What the world is told
+
+    def _announce(self) -> None:
+        """Every pass is news, booked or not: soon, risen, highest, set."""
+        now = self._clock.now()
+        for candidate in self._diary.candidates:
+            for when, name in self._news(candidate):
+                fresh = 0 <= (now - when).total_seconds() < _STALE_NEWS_S
+                if fresh and (candidate.id, name) not in self._said:
+                    self._said.append((candidate.id, name))
+                    text = f"{candidate.id}, up to {candidate.sat_pass.max_elevation_deg:.0f} degrees"
+                    self._say(candidate.satellite, name, text, candidate)
+
+    def _news(self, candidate: Candidate) -> list[tuple[datetime, str]]:
+        return [
+            (candidate.begin - timedelta(seconds=self._site.settings.announce_s), "pass-soon"),
+            (candidate.begin, "pass-aos"),
+            (candidate.sat_pass.culmination, "pass-culmination"),
+            (candidate.end, "pass-los"),
+        ]
+
+    def _say(self, source: str, name: str, text: str, candidate: Candidate, severity: Severity = Severity.INFO) -> None:
+        event = Event(
+            at=self._clock.now(),
+            clock_synced=self._clock.synced,
+            source=source,
+            name=name,
+            text=text,
+            severity=severity,
+            detail={"contact": candidate.id, "satellite": candidate.satellite},
+        )
+        self._hub.publish(event)

@@ -1,0 +1,71 @@
+"""The passes to come of the satellites that a site works, as candidates for contacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import msgspec
+
+from fleetd.contact.booking import Candidate, pass_id
+from fleetd.orbit.elementset import ElementSet
+from fleetd.orbit.passes import Pass, find_passes
+from fleetd.orbit.settings import SatelliteSettings
+from fleetd.orbit.station import Station
+
+LOOK_BACK = timedelta(minutes=30)
+"""A search begins this much earlier, so that a pass under way has the AOS that it had, also after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Satellite:
+    """A satellite that the site works, and the elements in use for it."""
+
+    settings: SatelliteSettings
+    elements: ElementSet
+
+
+def passes_of(satellites: Sequence[Satellite], station: Station, start: datetime, end: datetime) -> list[Pass]:
+    """All passes above each satellite's own minimum elevation, under the names that the site gives them."""
+    found: list[Pass] = []
+    for satellite in satellites:
+        passes = find_passes([satellite.elements], [station], start, end, satellite.settings.min_elevation_deg)
+        found += (msgspec.structs.replace(each, satellite=satellite.settings.name) for each in passes)
+    return sorted(found, key=lambda each: each.aos or start)
+
+
+def candidates_of(satellites: Sequence[Satellite], station: Station, start: datetime, end: datetime) -> list[Candidate]:
+    """The same as candidates, in order of time."""
+    by_name = {satellite.settings.name: satellite for satellite in satellites}
+    return [
+        Candidate(
+            id=pass_id(sat_pass.satellite, sat_pass.aos or start),
+            satellite=sat_pass.satellite,
+            sat_pass=sat_pass,
+            begin=sat_pass.aos or start,
+            end=sat_pass.los or end,
+            priority=by_name[sat_pass.satellite].settings.priority,
+            elements=by_name[sat_pass.satellite].elements,
+        )
+        for sat_pass in passes_of(satellites, station, start, end)
+    ]
+
+
+def unfit(candidate: Candidate, satellite: SatelliteSettings, min_duration_s: float) -> str:
+    """Why a pass may not be booked by the plan, in words; '' if it may."""
+    age_days = abs(candidate.elements.age_days(candidate.begin))
+    most_days = satellite.element_age.no_booking_days
+    if age_days > most_days:
+        return f"it is {age_days:.1f} days from the epoch of its elements, more than {most_days:g}: get newer ones"
+    if candidate.duration_s < min_duration_s:
+        return f"it lasts {candidate.duration_s:.0f} s, less than the {min_duration_s:g} s that are worth a contact"
+    return ""
+
+
+def recognised(candidate: Candidate, known: Sequence[Candidate]) -> Candidate:
+    """The candidate under the id by which the same pass is known already."""
+    for other in known:
+        if candidate.same_pass(other):
+            return replace(candidate, id=other.id)
+    return candidate
