@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from fleetd.clock import Clock, iso_ms
 from fleetd.devices import Outcome, ReadBack
-from fleetd.errors import Declined, DeviceError, ReplyTimeout, StoreError
+from fleetd.errors import Declined, DeviceError, FleetError, ReplyTimeout, StoreError
 from fleetd.records import Command, Stage
 from fleetd.robots.journal import Journal
 from fleetd.robots.lane import Lane, set_before
@@ -25,6 +25,7 @@ from fleetd.store.ledger import Entry
 log = structlog.get_logger(__name__)
 
 PURGED = "purged by a stop"
+T = TypeVar("T")
 
 
 class Carrier:
@@ -43,6 +44,12 @@ class Carrier:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
+
+    async def see_through(self, act: Coroutine[Any, Any, T], name: str) -> T:
+        """Run `act` to its end and return what it returns, even if whoever waits for that is cancelled meanwhile."""
+        ended: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.spawn(_run(act, ended), name)
+        return await asyncio.shield(ended)
 
     def give_up(self) -> None:
         """Cancel all that is under way; the store knows how far it came."""
@@ -174,6 +181,16 @@ class Carrier:
 
     def _left_s(self, command: Command) -> float:
         return (command.expires_at - self._clock.now()).total_seconds()
+
+
+async def _run(act: Coroutine[Any, Any, T], ended: asyncio.Future[T]) -> None:
+    try:
+        ended.set_result(await act)
+    except FleetError as error:
+        ended.set_exception(error)
+        ended.exception()  # seen, should nobody wait for it any more
+    finally:
+        ended.cancel()  # where it was given up, or ended in a bug; else without effect
 
 
 async def _performed(driver: Any, entry: Entry) -> ReadBack:

@@ -67,9 +67,13 @@ class Dispatch:
     async def submit(self, command: Command) -> Result:
         """Judge a command and, once it is durable, have it carried out; returns ACCEPTED or REFUSED.
 
-        An id that was seen before runs nothing: its newest result is returned. Further results are published. Raises
-        StoreError when the store does not take the command; a stop goes out all the same.
+        An id that was seen before runs nothing: its newest result is returned. Further results are published. Whoever
+        stops waiting does not stop the command. Raises StoreError when the store does not take it; a stop goes out all
+        the same.
         """
+        return await self._carrier.see_through(self._submit(command), f"submit {command.id[:64]}")
+
+    async def _submit(self, command: Command) -> Result:
         try:
             judge_id(command.id)
             lane = self._lane(command.device)
@@ -92,8 +96,11 @@ class Dispatch:
             issued_at=now,
             expires_at=now + timedelta(seconds=self._settings.command_expiry_s),
         )
+        return await self._carrier.see_through(self._stop(command), command.id)
+
+    async def _stop(self, command: Command) -> Result:
         try:
-            return await self._demand(self._lane(device), command)
+            return await self._demand(self._lane(command.device), command)
         except Refusal as refusal:
             return await self._journal.refuse(command, refusal)
 

@@ -176,7 +176,7 @@ async def bench(
     members = {}
     for name, robot in robots.items():
         robot.clock = clock
-        device = Device(name, robot.connect, Backoff(0.01, 0.01))
+        device = Device(name, robot.connect, Backoff(0.5, 0.5))
         poller = Poller(device, supervision, hub.publish, Rhythm(poll_s))
         members[name] = Member(poller, "fake", ACTIONS)
     fleet = Fleet(members, PLACES)

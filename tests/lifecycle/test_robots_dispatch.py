@@ -263,7 +263,7 @@ async def test_a_stop_purges_what_waits_for_a_robot_that_is_away_and_is_told_as_
             assert isinstance(event, Event)
             assert event.name == "stop-pending"
         await site.dispatch.submit(site.command(id="after", expires_at=NOON + timedelta(hours=1)))
-        await site.clock.advance(600)
+        await site.clock.advance(120)
         assert site.stages(stopped.id) == ["accepted"]
         robot.there = True
         await site.clock.advance(2)
@@ -369,3 +369,29 @@ async def test_leaving_in_the_middle_of_anything_leaves_no_task_behind(tmp_path:
         await site.dispatch.stop("robot-02", "test")
         await site.until(lambda: "started" in site.stages())
     assert asyncio.all_tasks() == before
+
+
+async def test_whoever_stops_waiting_does_not_stop_the_command(tmp_path: Path) -> None:
+    async with bench(tmp_path) as site:
+        await site.online()
+        for turns in range(12):
+            impatient = asyncio.create_task(site.dispatch.submit(site.command(id=f"c{turns}")), name="impatient")
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            impatient.cancel()
+            await asyncio.wait([impatient])
+            if turns:  # with none, it was cancelled before it had begun
+                assert (await site.settled(f"c{turns}")).stage is Stage.SUCCEEDED
+        assert len(site.robots["robot-01"].written) == 11
+
+
+async def test_nobody_hears_twice_of_an_error_that_nobody_waits_for(tmp_path: Path) -> None:
+    async with bench(tmp_path) as site:
+        await site.online()
+        site.store.ledger._writer._connection.execute("PRAGMA query_only = ON")
+        impatient = asyncio.create_task(site.dispatch.submit(site.command()), name="impatient")
+        await asyncio.sleep(0)
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        await asyncio.sleep(0.02)
+        assert site.robots["robot-01"].written == []
