@@ -73,7 +73,7 @@ class DeviceReader:
         try:
             return parse_link(text)
         except ConfigError as error:
-            self._note(place, str(error))
+            self._note(place, str(error).removeprefix(f"link {text!r}: "))
             return None
 
     def _settings(self, place: Place, spec: DriverSpec | None, data: Any) -> Settings | None:
@@ -135,44 +135,45 @@ def _reserved(devices: Sequence[FoundDevice]) -> Iterator[Fault]:
 
 
 def _rotators(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
-    by_name = {device.name: device for device in devices if isinstance(device.name, str)}
+    by_name: dict[str, FoundDevice] = {}
+    for device in devices:
+        if isinstance(device.name, str):
+            by_name.setdefault(device.name, device)
     rotators = sorted(name for name, device in by_name.items() if device.spec and device.spec.capability == "rotator")
     for place, entry in _entries(data, "antennas"):
         wanted = entry.get("rotator")
         if not isinstance(wanted, str):
             continue
         there = f"rotators among the devices are {', '.join(rotators)}" if rotators else "no device is a rotator"
-        device = by_name.get(wanted)
-        if device is None:
+        found = by_name.get(wanted)
+        if found is None:
             yield (*place, "rotator"), f"there is no device {wanted!r}{nearest(wanted, rotators)}; {there}"
-        elif device.spec and device.spec.capability != "rotator":
-            yield (*place, "rotator"), f"the device {wanted} is a {device.spec.capability}; {there}"
+        elif found.spec and found.spec.capability != "rotator":
+            yield (*place, "rotator"), f"the device {wanted} is a {found.spec.capability}; {there}"
 
 
 def _links(devices: Sequence[FoundDevice]) -> Iterator[Fault]:
     """Devices on one physical line: only Modbus units may share, by the same URL and under different unit ids."""
-    first: dict[Any, FoundDevice] = {}
-    units: dict[tuple[Any, Any], FoundDevice] = {}
+    first: dict[Any, tuple[FoundDevice, LinkUrl]] = {}
+    units: dict[Any, FoundDevice] = {}
     for device in devices:
         if device.url is None:
             continue
         line = _line(device.url)
-        other = first.setdefault(line, device)
-        if other is device:
-            pass
-        elif not (device.url.scheme.startswith(_SHARED) and _scheme(other).startswith(_SHARED)):
+        other, other_url = first.setdefault(line, (device, device.url))
+        if other is not device and not (_shared(device.url) and _shared(other_url)):
             yield (*device.place, "link"), f"{other.name} has this link already, and only Modbus units can share one"
-        elif other.url and other.url.text != device.url.text:
-            text = f"{other.name} uses the same line as {other.url}; a shared line needs the same link everywhere"
+        elif device.url.text != other_url.text:
+            text = f"{other.name} uses the same line as {other_url}; a shared line needs the same link everywhere"
             yield (*device.place, "link"), text
         unit = getattr(device.settings, "unit", None)
         holder = units.setdefault((line, unit), device)
-        if unit is not None and holder is not device and _scheme(device).startswith(_SHARED):
+        if unit is not None and holder is not device and _shared(device.url):
             yield (*device.place, "settings", "unit"), f"unit {unit} on this line is {holder.name} already"
 
 
-def _scheme(device: FoundDevice) -> str:
-    return device.url.scheme if device.url else ""
+def _shared(url: LinkUrl) -> bool:
+    return url.scheme.startswith(_SHARED)
 
 
 def _line(url: LinkUrl) -> Any:

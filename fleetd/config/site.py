@@ -100,19 +100,19 @@ def load_site(path: Path | str, overlay: Path | str | None = None) -> Site:
         site = validate(Site, data, positions)
     except ConfigError as error:
         raise ConfigError(_in_order([*faults, *error.problems])) from None
+    whole = _finished(site, [device.settings for device in devices], positions)
+    faults += missing_files(whole, positions)
     if faults:
         raise ConfigError(_in_order(faults))
-    return _finished(site, [device.settings for device in devices], positions)
+    return whole
 
 
 def _finished(site: Site, settings: list[Settings | None], positions: Positions) -> Site:
+    """The site with its drivers' settings as their models made them, and its paths absolute."""
     devices = tuple(
         device.model_copy(update={"settings": checked}) for device, checked in zip(site.devices, settings, strict=True)
     )
-    whole = absolute(site.model_copy(update={"devices": devices}), positions)
-    if missing := missing_files(whole, positions):
-        raise ConfigError(missing)
-    return whole
+    return absolute(site.model_copy(update={"devices": devices}), positions)
 
 
 def _in_order(faults: list[str]) -> list[str]:
