@@ -12,7 +12,7 @@ from collections import deque
 from enum import IntEnum
 from typing import NamedTuple
 
-from fleetd.errors import DeviceError, LinkLost, ReplyTimeout
+from fleetd.errors import DeviceError, LinkLost
 from fleetd.link.url import LinkUrl
 from fleetd_drivers.modbus import wire
 
@@ -38,19 +38,17 @@ class Answer(NamedTuple):
 class Ask:
     """One request on its way, and the future of its answer; a DeviceError is delivered as a result, to be raised."""
 
-    __slots__ = ("future", "request", "timer", "unit", "within_s")
+    __slots__ = ("due_s", "future", "request", "unit", "within_s")
 
     def __init__(self, unit: int, request: wire.Request, within_s: float, future: asyncio.Future[Answer | DeviceError]):
         self.unit = unit
         self.request = request
         self.within_s = within_s
         self.future = future
-        self.timer: asyncio.TimerHandle | None = None
+        self.due_s = 0.0  # of the loop's time, once it has been sent
 
     def settle(self, outcome: Answer | DeviceError) -> None:
         """Deliver, unless nobody waits any longer."""
-        if self.timer is not None:
-            self.timer.cancel()
         if not self.future.done():
             self.future.set_result(outcome)
 
@@ -75,8 +73,9 @@ class Bus(asyncio.Protocol):
         if self._lost is not None:
             raise LinkLost(self._lost)
         ask = Ask(unit, request, within_s, self._loop.create_future())
-        self._lanes[lane].append(ask)
-        self._pump()
+        if any(self._lanes) or not self._send_at_once(ask, lane):
+            self._lanes[lane].append(ask)
+            self._pump()
         outcome = await ask.future
         if isinstance(outcome, DeviceError):
             raise outcome
@@ -101,8 +100,12 @@ class Bus(asyncio.Protocol):
 
     # For subclasses
 
+    def _send_at_once(self, ask: Ask, lane: Lane) -> bool:
+        """Send what has nothing before it, if it may be sent now; returns whether it was."""
+        raise NotImplementedError
+
     def _pump(self) -> None:
-        """Send what may be sent now."""
+        """Send what waits and may be sent now."""
         raise NotImplementedError
 
     def _in_flight(self) -> list[Ask]:
@@ -119,16 +122,13 @@ class Bus(asyncio.Protocol):
     def _answered(self, ask: Ask, pdu: bytes) -> bool:
         """Deliver an answer; returns whether it is in doubt."""
         suspect = ask.unit in self._doubted
-        self._doubted.discard(ask.unit)
+        if suspect:
+            self._doubted.remove(ask.unit)
         try:
             ask.settle(Answer(wire.payload(ask.request, pdu), suspect))
         except DeviceError as error:
             ask.settle(error)
         return suspect
-
-    def _timed_out(self, ask: Ask, reason: str, heard: bytes = b"") -> None:
-        self._doubted.add(ask.unit)
-        ask.settle(ReplyTimeout(reason, asked=f"unit {ask.unit} {ask.request}", answered=heard[:32].hex(" ")))
 
     def _lose(self, why: str) -> None:
         if self._lost is not None:

@@ -12,9 +12,10 @@ import asyncio
 from fleetd.errors import ReplyTimeout
 from fleetd.link.url import LinkUrl, SerialLine
 from fleetd_drivers.modbus import wire
-from fleetd_drivers.modbus.bus import Ask, Bus
+from fleetd_drivers.modbus.bus import Ask, Bus, Lane
 from fleetd_drivers.modbus.tcp import SILENT_REQUESTS
 
+_MOST_SHOWN = 32  # bytes of what was heard instead of an answer
 _FIXED_GAP_ABOVE_BAUD, _FIXED_GAP_S = 19_200, 0.00175  # "MODBUS over Serial Line V1.02", 2.5.1.1
 
 
@@ -41,6 +42,7 @@ class RtuBus(Bus):
         self._listen_s = self._gap_s  # how long the line must have been quiet before the next request
         self._blocked_since: float | None = None
         self._wake: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         now = self._loop.time()
@@ -53,10 +55,17 @@ class RtuBus(Bus):
         if pdu is None:
             return
         self._slowest_s = max(self._slowest_s, now - self._asked_at)
-        self._asked = self._decoder = None
+        self._settled()
         # If this was a late answer, then the right one is still to come.
         self._listen(now, self._slowest_s if self._answered(ask, pdu) else 0.0)
         self._pump()
+
+    def _send_at_once(self, ask: Ask, _lane: Lane) -> bool:
+        now = self._loop.time()
+        if self._asked is not None or self._wake is not None or now < self._clear_at:
+            return False
+        self._send(ask, now)
+        return True
 
     def _pump(self) -> None:
         if self._asked is not None or self._wake is not None or self._lost is not None:
@@ -68,7 +77,7 @@ class RtuBus(Bus):
         now = self._loop.time()
         if self._clear_at <= now:
             self._blocked_since = None
-            self._send(ask, now)
+            self._send(self._take(ask), now)
         elif self._blocked_since is None or now - self._blocked_since <= ask.within_s:
             self._blocked_since = self._blocked_since or now
             self._wake = self._loop.call_at(self._clear_at, self._woken)
@@ -103,21 +112,20 @@ class RtuBus(Bus):
         self._pump()
 
     def _send(self, ask: Ask, now: float) -> None:
-        self._asked = self._take(ask)
+        self._asked = ask
         self._asked_at = now
         self._decoder = wire.RtuDecoder(ask.unit, ask.request)
         self._listen_s = self._gap_s
         frame = wire.frame_rtu(ask.unit, ask.request.pdu)
         line_s = (len(frame) + ask.request.answer_size + 3) * self._character_s
-        ask.timer = self._loop.call_later(ask.within_s + line_s, self._expired)
+        self._timer = self._loop.call_later(ask.within_s + line_s, self._expired, ask, self._decoder)
         self._write(frame)
 
-    def _expired(self) -> None:
-        ask, decoder = self._asked, self._decoder
-        if ask is None or decoder is None:
-            return
-        self._asked = self._decoder = None
-        self._timed_out(ask, f"no answer within {ask.within_s:g} s", bytes(decoder.heard))
+    def _expired(self, ask: Ask, decoder: wire.RtuDecoder) -> None:
+        self._settled()
+        self._doubted.add(ask.unit)
+        asked, heard = f"unit {ask.unit} {ask.request}", bytes(decoder.heard[:_MOST_SHOWN]).hex(" ")
+        ask.settle(ReplyTimeout(f"no answer within {ask.within_s:g} s", asked=asked, answered=heard))
         self._listen(self._loop.time(), self._slowest_s)
         self._silent += 1
         if self._most_silent and self._silent >= self._most_silent:
@@ -134,5 +142,12 @@ class RtuBus(Bus):
             self._wake.cancel()
             self._wake = None
         asks = [self._asked] if self._asked is not None else []
-        self._asked = self._decoder = None
+        self._settled()
         return asks
+
+    def _settled(self) -> None:
+        """Nothing is in flight any more."""
+        self._asked = self._decoder = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -7,9 +7,10 @@ known by its id and dropped; an id that was never given out means that the two e
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 
-from fleetd.errors import BadReply
+from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Ask, Bus, Lane
@@ -29,6 +30,7 @@ class TcpBus(Bus):
         self._busy: set[int] = set()
         self._transaction = 0
         self._silent = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         self._silent = 0
@@ -39,7 +41,8 @@ class TcpBus(Bus):
             return
         for transaction, unit, pdu in answers:
             self._arrived(transaction, unit, pdu)
-        self._pump()
+        if any(self._lanes):
+            self._pump()
 
     def _arrived(self, transaction: int, unit: int, pdu: bytes) -> None:
         ask = self._sent.pop(transaction, None)
@@ -52,8 +55,13 @@ class TcpBus(Bus):
         if unit != ask.unit:
             ask.settle(BadReply(f"unit {unit} answered for unit {ask.unit}", asked=str(ask.request)))
             return
-        self._doubted.discard(unit)  # the id leaves no doubt
         self._answered(ask, pdu)
+
+    def _send_at_once(self, ask: Ask, lane: Lane) -> bool:
+        if ask.unit in self._busy or (lane is Lane.POLL and len(self._sent) >= POLLS_IN_FLIGHT):
+            return False
+        self._send(ask)
+        return True
 
     def _pump(self) -> None:
         while self._lost is None and (ask := self._next()) is not None:
@@ -88,20 +96,41 @@ class TcpBus(Bus):
         self._late.discard(transaction)  # 65536 requests later nothing can be late any more
         self._sent[transaction] = ask
         self._busy.add(ask.unit)
-        ask.timer = self._loop.call_later(ask.within_s, self._expired, transaction)
+        ask.due_s = self._loop.time() + ask.within_s
+        self._watch(ask.due_s)
         self._write(wire.frame_tcp(transaction, ask.unit, ask.request.pdu))
 
-    def _expired(self, transaction: int) -> None:
-        ask = self._sent.pop(transaction)
-        self._late.add(transaction)
-        self._busy.discard(ask.unit)
-        self._timed_out(ask, f"no answer within {ask.within_s:g} s")
-        self._silent += 1
-        if self._silent >= SILENT_REQUESTS:
-            self._lose(f"{self.url} has been silent for {self._silent} requests")
+    def _watch(self, due_s: float) -> None:
+        """Look for what is overdue at `due_s`, if not sooner anyway: one timer serves all requests in a row."""
+        if self._timer is None or due_s < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for transaction, ask in list(self._sent.items()):
+            if ask.due_s <= now:
+                self._expired(transaction, ask)
+        if self._sent:
+            self._watch(min(ask.due_s for ask in self._sent.values()))
         self._pump()
 
+    def _expired(self, transaction: int, ask: Ask) -> None:
+        del self._sent[transaction]
+        self._late.add(transaction)
+        self._busy.discard(ask.unit)
+        ask.settle(ReplyTimeout(f"no answer within {ask.within_s:g} s", asked=f"unit {ask.unit} {ask.request}"))
+        self._silent += 1
+        if self._decoder.broken_off:
+            self._lose(f"{self.url} broke off in the middle of an answer")
+        elif self._silent >= SILENT_REQUESTS:
+            self._lose(f"{self.url} has been silent for {self._silent} requests")
+
     def _in_flight(self) -> list[Ask]:
+        if self._timer is not None:
+            self._timer.cancel()
         asks = list(self._sent.values())
         self._sent.clear()
         self._busy.clear()

@@ -128,9 +128,19 @@ class TcpDecoder:
     def __init__(self) -> None:
         self._unread = bytearray()
 
+    @property
+    def broken_off(self) -> bool:
+        """Whether an answer has begun and is not complete."""
+        return bool(self._unread)
+
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """The answers that `data` completes. Raises BadReply where no MBAP header stands: the stream is lost then."""
         unread = self._unread
+        if not unread and len(data) >= _MBAP.size:
+            # One answer, the whole of it and nothing else: what nearly always comes.
+            transaction, protocol, length, unit = _MBAP.unpack_from(data)
+            if protocol == 0 and length >= 3 and length + 6 == len(data):
+                return [(transaction, unit, data[7:])]
         unread += data
         answers: list[tuple[int, int, bytes]] = []
         while len(unread) >= _MBAP.size:
