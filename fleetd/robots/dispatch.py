@@ -64,6 +64,11 @@ class Dispatch:
             finally:
                 carrier.give_up()
 
+    @property
+    def command_expiry_s(self) -> float:
+        """How long a command lives whose sender did not say."""
+        return self._settings.command_expiry_s
+
     async def submit(self, command: Command) -> Result:
         """Judge a command and, once it is durable, have it carried out; returns ACCEPTED or REFUSED.
 

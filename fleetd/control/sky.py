@@ -1,0 +1,138 @@
+"""What the control API offers for antennas and contacts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from fleetd.contact.antenna import Antenna
+from fleetd.contact.sky import Satellite
+from fleetd.control.answers import HOUSE, answer, number_of, read_body
+from fleetd.control.peer import peer_of
+from fleetd.devices import AzEl
+
+_MOST_HOURS = 240.0
+
+routes = web.RouteTableDef()
+
+
+class Angles(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A direction or an offset, in degrees of the antenna's own frame."""
+
+    azimuth_deg: float
+    elevation_deg: float
+
+
+class Booking(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /v1/contacts/book."""
+
+    satellite: str
+    aos: Annotated[datetime, Meta(tz=True)]
+    antenna: str
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of what needs no word more."""
+
+
+@routes.get("/v1/passes")
+async def passes(request: web.Request) -> web.Response:
+    """The passes of the site's satellites in the hours to come."""
+    hours = number_of(request, "hours", 24.0, 0.0, _MOST_HOURS)
+    return answer(await request.app[HOUSE].contacts.next_passes(hours))
+
+
+@routes.get("/v1/elements")
+async def elements(request: web.Request) -> web.Response:
+    """The orbital elements in use, and how old they are."""
+    house = request.app[HOUSE]
+    now = house.clock.now()
+    return answer([_facts(satellite, now) for satellite in house.satellites])
+
+
+@routes.get("/v1/contacts")
+async def contacts(request: web.Request) -> web.Response:
+    """Contacts that have ended, are running and are booked, in this order."""
+    house = request.app[HOUSE]
+    return answer([*house.contacts.recent, *house.contacts.booked])
+
+
+@routes.post("/v1/contacts/book")
+async def book(request: web.Request) -> web.Response:
+    """Book a pass on an antenna by hand."""
+    wish = await read_body(request, Booking)
+    return answer(request.app[HOUSE].contacts.book(wish.satellite, wish.aos, wish.antenna))
+
+
+@routes.post("/v1/contacts/{id}/cancel")
+async def cancel(request: web.Request) -> web.Response:
+    """Give a contact up."""
+    await read_body(request, Nothing)
+    return answer(request.app[HOUSE].contacts.cancel(request.match_info["id"], peer_of(request).issuer))
+
+
+@routes.get("/v1/contacts/{id}/explain")
+async def explain(request: web.Request) -> web.Response:
+    """Why a pass is booked as it is, or not at all."""
+    return answer(request.app[HOUSE].contacts.explain(request.match_info["id"]))
+
+
+@routes.get("/v1/antennas")
+async def antennas(request: web.Request) -> web.Response:
+    """All antennas and where they point."""
+    return answer([antenna.status() for antenna in request.app[HOUSE].antennas.values()])
+
+
+@routes.post("/v1/antennas/{name}/point")
+async def point(request: web.Request) -> web.Response:
+    """Begin to turn an antenna to a direction."""
+    antenna, to = _antenna(request), await read_body(request, Angles)
+    await antenna.point(AzEl(to.azimuth_deg, to.elevation_deg), by=peer_of(request).issuer)
+    return answer(antenna.status())
+
+
+@routes.post("/v1/antennas/{name}/stop")
+async def stop(request: web.Request) -> web.Response:
+    """Stop an antenna."""
+    antenna = _antenna(request)
+    await antenna.stop(by=peer_of(request).issuer)
+    return answer(antenna.status())
+
+
+@routes.post("/v1/antennas/{name}/park")
+async def park(request: web.Request) -> web.Response:
+    """Begin to park an antenna."""
+    antenna = _antenna(request)
+    await antenna.park(by=peer_of(request).issuer)
+    return answer(antenna.status())
+
+
+@routes.post("/v1/antennas/{name}/offset")
+async def offset(request: web.Request) -> web.Response:
+    """Set what an antenna's own scale shows at zero, until the daemon ends."""
+    antenna, by = _antenna(request), await read_body(request, Angles)
+    antenna.offset(by.azimuth_deg, by.elevation_deg)
+    return answer(antenna.status())
+
+
+def _antenna(request: web.Request) -> Antenna:
+    return request.app[HOUSE].antenna(request.match_info["name"])
+
+
+def _facts(satellite: Satellite, now: datetime) -> dict[str, object]:
+    elements = satellite.elements
+    return {
+        "satellite": satellite.settings.name,
+        "title": satellite.settings.title,
+        "norad_id": elements.norad_id,
+        "designator": elements.designator,
+        "epoch": elements.epoch,
+        "age_days": round(elements.age_days(now), 3),
+        "hash": elements.hash,
+        "source": elements.source,
+        "comment": elements.comment,
+    }
