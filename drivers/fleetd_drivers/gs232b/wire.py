@@ -84,10 +84,11 @@ class Decoder:
             return None
         line, terminator = bytes(self._unread[: end.start()]), end[0]
         del self._unread[: end.end()]
-        if not line.strip(b" \0"):
-            return (Word.DONE,) if terminator == b"\r" else ()
-        position = _position(line)
-        return () if position is None else (position,)
+        if (position := _position(line)) is not None:
+            return (position,)
+        # One stray byte is noise on the line and no reason to miss that the unit has answered; `>` alone is a prompt.
+        empty = len(line.strip(b" \0")) <= 1 and line != b">"
+        return (Word.DONE,) if empty and terminator == b"\r" else ()
 
 
 def _position(line: bytes) -> Position | None:
