@@ -15,7 +15,7 @@ from fleetd_hil.models.rotator import AxisBuild, RotatorBuild, RotatorModel
 from fleetd_hil.models.streets import Streets
 from fleetd_hil.models.weather import WeatherModel
 from fleetd_hil.sim import Sim
-from fleetd_hil.sims import gs232b, little_donkey, weather_station
+from fleetd_hil.sims import gs232b, little_donkey, modbus, weather_station
 from fleetd_hil.sims.modbus import Framing, ModbusSim, Unit
 
 
@@ -50,7 +50,7 @@ class WeatherOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Modbus:
+class Bus:
     """How many units of one kind a Modbus port has, and what others are on the same line by unit number."""
 
     framing: Framing
@@ -109,14 +109,14 @@ KINDS: Mapping[str, SimKind] = {
         SimKind(
             "little-donkey",
             "delivery robots on the reference register map, one a Modbus unit, driving between stops 1 to 20",
-            little_donkey.FAULTS,
+            (*little_donkey.FAULTS, *modbus.FAULTS),
             RobotBuild,
             unit=_robot,
         ),
         SimKind(
             "weather-station",
             "a weather station on its register map, one Modbus unit",
-            weather_station.FAULTS,
+            (*weather_station.FAULTS, *modbus.FAULTS),
             WeatherOptions,
             unit=_weather,
         ),
@@ -124,21 +124,21 @@ KINDS: Mapping[str, SimKind] = {
 }
 
 
-def build(name: str, options: Options, seed: int, modbus: Modbus) -> Sim:
-    """The sim of this name, ready for a port. `modbus` matters to Modbus sims alone. Raises ConfigError."""
+def build(name: str, options: Options, seed: int, bus: Bus) -> Sim:
+    """The sim of this name, ready for a port. `bus` matters to Modbus sims alone. Raises ConfigError."""
     kind = find(name)
     if kind.alone is not None:
-        if modbus.count != 1 or modbus.others:
+        if bus.count != 1 or bus.others:
             raise ConfigError(f"{name} has a line of its own: leave --count and --with out")
         return kind.alone(kind.chosen(options))
-    numbers = dict.fromkeys(range(1, modbus.count + 1), name)
-    for number, other in modbus.others.items():
+    numbers = dict.fromkeys(range(1, bus.count + 1), name)
+    for number, other in bus.others.items():
         if number in numbers:
-            raise ConfigError(f"--with {other}@{number}: that unit is a {name}; take a number above {modbus.count}")
+            raise ConfigError(f"--with {other}@{number}: that unit is a {name}; take a number above {bus.count}")
         numbers[number] = other
     faults = Faults(())
     units = {number: _unit(find(each), options, seed, faults, number) for number, each in numbers.items()}
-    return ModbusSim(name, units, faults, modbus.framing)
+    return ModbusSim(name, units, faults, bus.framing)
 
 
 def _unit(kind: SimKind, options: Options, seed: int, faults: Faults, number: int) -> Unit:

@@ -94,8 +94,8 @@ async def serve_until_told(order: Order, clock: Clock, say: Callable[[str], None
     place = parse_place(order.link)
     others = parse_others(order.others)
     options = catalogue.read_options([order.sim, *others.values()], order.options)
-    modbus = catalogue.Modbus("rtu" if place.rtu else "tcp", order.count, others)
-    sim = catalogue.build(order.sim, options, order.seed, modbus)
+    bus = catalogue.Bus("rtu" if place.rtu else "tcp", order.count, others)
+    sim = catalogue.build(order.sim, options, order.seed, bus)
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)

@@ -29,10 +29,10 @@ class RegisterBank:
             if area.table == table and address <= area.last and address + count > area.first:
                 self.violations.append(f"{table} {address} to {address + count - 1} is forbidden: {area.why}")
                 self.locked = True
-        if address + count > self._ends[table]:
-            raise Denial(ILLEGAL_ADDRESS)
         if table in ("input", "holding") and count > self.map.block_cap:
             raise Denial(ILLEGAL_VALUE)
+        if address + count > self._ends[table]:
+            raise Denial(ILLEGAL_ADDRESS)
 
     def cells(self, values: Mapping[str, Value], table: Table, address: int, count: int) -> Sequence[int]:
         """The cells that show `values`; those without a meaning are 0. Raises Denial."""
