@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,6 +44,8 @@ def device(
     as_json: AsJson = False,
 ) -> None:
     """Work one device by hand, over its link alone. No daemon may have the link open at the same time."""
+    import asyncio
+
     from fleetd.cli.byhand import verbs_of
     from fleetd.devices import load_driver
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,8 @@ def status(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
 
 def elements(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     """Show the orbital elements in use, and their age."""
-    _show(socket, "elements", as_json=as_json)
+    columns = ("satellite", "title", "norad_id", "epoch", "age_days", "source", "comment")
+    _show(socket, "elements", as_json=as_json, columns=columns)
 
 
 def relay(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
@@ -32,7 +34,8 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Show who asked for what, and what came of it."""
-    _show(socket, "audit", as_json=as_json, limit=limit)
+    columns = ("number", "at", "who", "act", "outcome", "detail")
+    _show(socket, "audit", as_json=as_json, columns=columns, limit=limit)
 
 
 def watch(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
@@ -46,12 +49,14 @@ def watch(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
             screen.say(_sentence(record))
 
 
-def _show(socket: Path, what: str, *, as_json: bool, **query: object) -> None:
+def _show(socket: Path, what: str, *, as_json: bool, columns: Sequence[str] = (), **query: object) -> None:
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get(what, **query)
     if as_json:
         screen.print_json(answer)
+    elif columns:
+        screen.print_records({column: column for column in columns}, answer)
     else:
         screen.print_answer(answer)
 

@@ -61,10 +61,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         table.add_column(heading, justify="right" if numbers else "left", overflow="fold")
     for row in cells:
         table.add_row(*(_cell(value) for value in row))
-    screen = console()
-    with screen.capture() as drawn:
-        screen.print(table)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().strip("\n").splitlines()))
+    terminal = console()
+    with terminal.capture() as drawn:
+        terminal.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    sys.stdout.write("".join(f"{line}\n" for line in lines if line))
 
 
 def print_records(columns: Mapping[str, str], records: Iterable[Mapping[str, Any]], *, empty: str = "none") -> None:
