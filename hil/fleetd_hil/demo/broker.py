@@ -1,4 +1,4 @@
-"""An MQTT broker that needs no set-up: the machine's mosquitto, else iotcore from its wheel, on a free loopback port."""
+"""An MQTT broker without set-up: the machine's mosquitto, else iotcore from its wheel, on a free loopback port."""
 
 from __future__ import annotations
 
@@ -44,9 +44,8 @@ async def broker(folder: Path) -> AsyncIterator[RunningBroker]:
 async def _mosquitto(program: str, folder: Path) -> AsyncIterator[RunningBroker]:
     port = free_port()
     settings = folder / "mosquitto.conf"
-    settings.write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_inflight_messages 0\nmax_queued_messages 0\n"
-    )
+    limits = "max_inflight_messages 0\nmax_queued_messages 0\n"  # the observer must get all, however late it reads
+    settings.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n{limits}")
     async with child("mosquitto", [program, "-c", str(settings)], log=folder / "mosquitto.log"):
         await _listening(port)
         yield RunningBroker("mosquitto", "127.0.0.1", port, "5")

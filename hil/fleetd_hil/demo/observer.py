@@ -81,7 +81,7 @@ async def observe(broker: RunningBroker, site: str, seen: Seen, subscribed: asyn
         subscribed.set()
         async for message in client.messages:
             topic = str(message.topic)
-            if topic.endswith("/command") or not isinstance(message.payload, bytes) or not message.payload:
+            if topic.endswith("/command") or not message.payload:
                 continue
             seen.take(topic, json.loads(message.payload))
 

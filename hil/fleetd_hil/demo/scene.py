@@ -1,4 +1,4 @@
-"""The stage of the demo: simulated devices as processes of their own, and the overlay that tells fleetd where they are."""
+"""The stage of the demo: simulated devices as processes of their own, and the overlay that says where they are."""
 
 from __future__ import annotations
 
@@ -55,7 +55,17 @@ async def scene(folder: Path, clock: ScaledClock, broker: RunningBroker, seed: i
     async with contextlib.AsyncExitStack() as stack:
         for name, words in SIMS.items():
             log = folder / f"sim-{name}.log"
-            command = [sys.executable, "-m", "fleetd_hil.cli", "serve", *words, "--clock", str(clock), "--seed", str(seed)]
+            command = [
+                sys.executable,
+                "-m",
+                "fleetd_hil.cli",
+                "serve",
+                *words,
+                "--clock",
+                str(clock),
+                "--seed",
+                str(seed),
+            ]
             process = await stack.enter_async_context(child(f"sim {name}", command, log=log))
             links[name] = (await first_json_line(f"sim {name}", process, log))["link"]
         built = Scene(folder, clock, broker, links)

@@ -1,0 +1,6 @@
+"""`python -m fleetd`: the daemon."""
+
+from fleetd.daemon.main import main
+
+if __name__ == "__main__":
+    main()

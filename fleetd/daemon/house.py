@@ -1,0 +1,210 @@
+"""One site, alive: every room built from its settings, joined, and kept running until an order comes.
+
+The rooms are begun from the ground up and left from the top down: no new requests, contacts ended with their antennas
+stopped, devices left, and last the relay, which by then has heard of all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from fleetd.alarms import Alarms
+from fleetd.clock import Clock
+from fleetd.config.site import DeviceSettings, Site
+from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
+from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.sky import Satellite
+from fleetd.control.house import House, SupervisedDevice
+from fleetd.control.server import serve
+from fleetd.daemon.alongside import alongside
+from fleetd.daemon.orders import NextOrder, Order, Reload
+from fleetd.devices import Driver
+from fleetd.errors import ConfigError
+from fleetd.hub import Hub
+from fleetd.link.ports import Ports
+from fleetd.notify import Notifier
+from fleetd.orbit.elements import read_elements
+from fleetd.orbit.settings import SatelliteSettings
+from fleetd.orbit.station import Station
+from fleetd.records import Command
+from fleetd.relay.relay import Relay
+from fleetd.robots.dispatch import Dispatch
+from fleetd.robots.fleet import Fleet, Member
+from fleetd.robots.poll import Poller, Rhythm
+from fleetd.store.store import Store
+from fleetd.supervise import Backoff, Device, Progress, Supervision
+
+log = structlog.get_logger(__name__)
+
+_IDLE_LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What a site is made of, built and not yet running."""
+
+    supervision: Supervision
+    devices: Sequence[SupervisedDevice]
+    satellites: Sequence[Satellite]
+    antennas: Mapping[str, Antenna]
+    pollers: Mapping[str, Poller]
+    fleet: Fleet
+    contacts: Contacts
+    alarms: Alarms
+
+
+async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifier) -> Order:
+    """Run the site until an order comes, leave everything safe, and return the order.
+
+    Raises StoreError or ConfigError when the store, the socket or the elements cannot be had.
+    """
+    hub = Hub()
+    async with Store.open(site.store.path, node=site.site, clock=clock, settings=site.store) as store:
+        rooms = build(site, clock, hub)
+        dispatching: asyncio.Future[Dispatch] = asyncio.get_running_loop().create_future()
+
+        async def on_command(command: Command) -> None:
+            await (await asyncio.shield(dispatching)).submit(command)
+
+        relay = Relay(site.relay, store, hub, clock, site.site, on_command)
+        try:
+            async with (
+                alongside({"relay": relay.run()}),
+                alongside({"fleet": rooms.fleet.watch(hub), "alarms": rooms.alarms.watch(hub)}),
+                alongside(_device_loops(rooms)),
+                Dispatch.open(site.robots, rooms.fleet, store, hub, clock) as dispatch,
+                alongside({"contacts": rooms.contacts.run(), "watchdog": _watch(rooms.supervision.progress, notifier)}),
+                serve(_house(site, clock, hub, store, rooms, relay, dispatch), Path(site.control.socket)),
+            ):
+                dispatching.set_result(dispatch)
+                notifier.ready(f"{site.site}: {len(site.satellites)} satellites, {len(site.devices)} devices")
+                order = await _decide(next_order, rooms.contacts)
+                log.info("leaving", order=type(order).__name__)
+        finally:
+            log.info("relay rests", **msgspec.to_builtins(relay.status()))
+    return order
+
+
+def build(site: Site, clock: Clock, hub: Hub) -> Rooms:
+    """Make every room of a site from its settings. Raises ConfigError and ElementsError."""
+    progress = Progress(clock)
+    supervision = Supervision(clock, hub.publish, progress)
+    ports = Ports()
+    devices = {settings.name: _device(settings, ports, clock) for settings in site.devices}
+    antennas = {
+        settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub)
+        for settings in site.antennas
+    }
+    pollers = {
+        settings.name: Poller(
+            devices[settings.name].device,
+            supervision,
+            hub.publish,
+            Rhythm.of(settings.settings, site.robots.max_silence_s),
+            healthy=lambda: not progress.overdue(),
+        )
+        for settings in site.devices
+        if settings.spec.capability in ("robot", "sensor")
+    }
+    members = {
+        settings.name: Member(pollers[settings.name], settings.driver, settings.spec.actions)
+        for settings in site.devices
+        if settings.spec.capability == "robot"
+    }
+    position = site.station
+    station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
+    satellites = [_satellite(settings) for settings in site.satellites]
+    return Rooms(
+        supervision=supervision,
+        devices=list(devices.values()),
+        satellites=satellites,
+        antennas=antennas,
+        pollers=pollers,
+        fleet=Fleet(members, site.robots.places),
+        contacts=Contacts(ContactSite(satellites, station, antennas, site.contacts), hub, progress),
+        alarms=Alarms(clock, hub.publish),
+    )
+
+
+def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedDevice:
+    spec, url = settings.spec, settings.url
+    device = Device(
+        settings.name,
+        lambda: spec.connect(ports, url, settings.settings, clock),
+        backoff=ROTATOR_BACKOFF if spec.capability == "rotator" else Backoff(),
+    )
+    return SupervisedDevice(device=device, capability=spec.capability, driver=spec.name, link=settings.link)
+
+
+def _satellite(settings: SatelliteSettings) -> Satellite:
+    """A satellite with the newest of the element sets that bear its number. Raises ConfigError and ElementsError."""
+    sets = [each for file in settings.elements for each in read_elements(Path(file))]
+    fitting = [each for each in sets if each.norad_id == settings.norad_id]
+    if not fitting:
+        raise ConfigError(f"satellite {settings.name}: none of its element files holds number {settings.norad_id}")
+    return Satellite(settings, max(fitting, key=lambda each: each.epoch))
+
+
+def _device_loops(rooms: Rooms) -> dict[str, Any]:
+    """The supervised loop of each device that something in the site uses."""
+    work: dict[str, Callable[[Driver], Coroutine[Any, Any, None]]] = {
+        antenna.device.name: antenna.work for antenna in rooms.antennas.values()
+    }
+    work |= {name: poller.work for name, poller in rooms.pollers.items()}
+    return {
+        f"device {each.device.name}": rooms.supervision.run(each.device, work[each.device.name])
+        for each in rooms.devices
+        if each.device.name in work
+    }
+
+
+def _house(site: Site, clock: Clock, hub: Hub, store: Store, rooms: Rooms, relay: Relay, dispatch: Dispatch) -> House:
+    return House(
+        site=site.site,
+        clock=clock,
+        hub=hub,
+        store=store,
+        relay=relay,
+        fleet=rooms.fleet,
+        dispatch=dispatch,
+        antennas=rooms.antennas,
+        contacts=rooms.contacts,
+        alarms=rooms.alarms,
+        satellites=rooms.satellites,
+        devices=rooms.devices,
+    )
+
+
+async def _decide(next_order: NextOrder, contacts: Contacts) -> Order:
+    """The next order that can be followed now: a reload waits for the end of a running contact, leaving does not."""
+    order = await next_order()
+    while isinstance(order, Reload) and (running := [each.id for each in contacts.booked if each.state == "running"]):
+        log.info("the new configuration waits for a contact to end", contact=running[0])
+        newer = asyncio.ensure_future(next_order())
+        try:
+            while any(each.state == "running" for each in contacts.booked) and not newer.done():
+                await asyncio.wait({newer}, timeout=_IDLE_LOOK_S)
+            if newer.done():
+                order = newer.result()
+        finally:
+            newer.cancel()
+    return order
+
+
+async def _watch(progress: Progress, notifier: Notifier) -> None:
+    """Tell systemd that all is well as long as every loop keeps its promises; it ends us when we fall silent."""
+    period_s = (notifier.watchdog_s or 30.0) / 3
+    while True:
+        late = progress.overdue()
+        if late:
+            log.error("loops without progress; the watchdog is not fed", loops=late)
+        else:
+            notifier.alive()
+        await asyncio.sleep(period_s)
