@@ -38,7 +38,7 @@ class AzEl:
         half_d_el = (e2 - e1) / 2
         half_d_az = math.radians(other.azimuth_deg - self.azimuth_deg) / 2
         h = math.sin(half_d_el) ** 2 + math.cos(e1) * math.cos(e2) * math.sin(half_d_az) ** 2
-        return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
+        return math.degrees(2 * math.asin(math.sqrt(min(1.0, max(0.0, h)))))
 
 
 @dataclass(frozen=True, slots=True)

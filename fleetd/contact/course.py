@@ -36,9 +36,8 @@ def plan_axis_path(
     seen = _sample(sky, begin, end)
     ways = _ways(seen, axes)
     half_beam_deg = beam_width_deg / 2
-    cheapest = _cheapest(ways, seen, axes, half_beam_deg, start)
-    count = ways.azimuth_deg.shape[1]
-    choices = [cheapest, *(np.full(len(cheapest), way) for way in range(count))]
+    # What a lag costs depends on all that went before, so the cheapest course by single steps is one candidate of some.
+    choices = [_cheapest(ways, seen, axes, half_beam_deg, start), *_simple(ways, seen)]
     paths = [_path(seen, axes, half_beam_deg, ways.along(choice)) for choice in choices]
     return min(paths, key=lambda path: _cost(seen, half_beam_deg, path.error_deg) + _before(axes, start, path.start))
 
@@ -85,6 +84,8 @@ class _Ways:
 
     azimuth_deg: Angles
     elevation_deg: Angles
+    over: tuple[bool, ...]
+    """Which of the columns lean over."""
 
     def along(self, chosen: NDArray[np.int64]) -> tuple[Angles, Angles]:
         """Azimuths and elevations if each sample takes the way that `chosen` names."""
@@ -93,14 +94,27 @@ class _Ways:
 
 
 def _ways(seen: _Seen, axes: Axes) -> _Ways:
-    azimuths, elevations = [], []
+    azimuths, elevations, leaning = [], [], []
     for over in (False, True) if axes.elevation_max_deg > 90 else (False,):
         bearing = seen.azimuth_deg + (180 if over else 0)
         elevation = 180 - seen.elevation_deg if over else seen.elevation_deg
         for turns in _turns(bearing, axes):
             azimuths.append(np.clip(bearing + 360 * turns, axes.azimuth_min_deg, axes.azimuth_max_deg))
             elevations.append(np.clip(elevation, axes.elevation_min_deg, axes.elevation_max_deg))
-    return _Ways(np.stack(azimuths, axis=1), np.stack(elevations, axis=1))
+            leaning.append(over)
+    return _Ways(np.stack(azimuths, axis=1), np.stack(elevations, axis=1), tuple(leaning))
+
+
+def _simple(ways: _Ways, seen: _Seen) -> list[NDArray[np.int64]]:
+    """One way from end to end, or upright to the culmination and leaning over from there, or the reverse."""
+    samples, count = ways.azimuth_deg.shape
+    after_culmination = np.arange(samples) > int(seen.elevation_deg.argmax())
+    return [
+        np.where(after_culmination, last, first)
+        for first in range(count)
+        for last in range(count)
+        if first == last or ways.over[first] != ways.over[last]
+    ]
 
 
 def _turns(bearing: Angles, axes: Axes) -> range:

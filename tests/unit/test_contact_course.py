@@ -1,0 +1,169 @@
+"""The axis path of a whole pass: which way round, what cannot be reached, and never outside the limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleetd.contact.axis import Axes, AxisPath
+from fleetd.contact.course import plan_axis_path
+from fleetd.devices import AzEl
+from fleetd.errors import Refusal
+
+T = datetime(2026, 11, 11, 12, tzinfo=UTC)
+DURATION_S = 600.0
+
+
+@dataclass(frozen=True)
+class Flyby:
+    """A straight flight 500 km up at 7.5 km/s: azimuth falls by almost 180 degrees, counted on through north."""
+
+    peak_deg: float
+    middle_azimuth_deg: float
+
+    def at(self, when: datetime) -> AzEl:
+        along_km = 7.5 * ((when - T).total_seconds() - DURATION_S / 2)
+        aside_km = 500 / math.tan(math.radians(self.peak_deg))
+        azimuth_deg = self.middle_azimuth_deg - math.degrees(math.atan2(along_km, aside_km))
+        return AzEl(azimuth_deg, math.degrees(math.atan2(500, math.hypot(along_km, aside_km))))
+
+
+def axes(azimuth: tuple[float, float] = (0.0, 450.0), elevation_max_deg: float = 90.0, slew: float = 6.0) -> Axes:
+    return Axes(*azimuth, 0.0, elevation_max_deg, slew, slew / 2)
+
+
+def plan(sky: Flyby, of: Axes, start: AzEl | None = None) -> AxisPath:
+    return plan_axis_path(sky, T, T + timedelta(seconds=DURATION_S), of, beam_width_deg=6.0, start=start)
+
+
+def test_a_pass_within_the_limits_is_followed_exactly() -> None:
+    path = plan(Flyby(40, 180), axes((0, 360)))
+    assert path.max_error_deg < 1e-4
+    assert path.turn_rounds == 0
+    for second in (0, 100, 300.25, 599):
+        when = T + timedelta(seconds=second)
+        assert path.at(when).separation_deg(Flyby(40, 180).at(when)) < 0.01
+    assert path.at(T - timedelta(hours=1)) == path.start
+    assert path.end == T + timedelta(seconds=DURATION_S)
+
+
+def test_overlap_carries_a_pass_across_north() -> None:
+    path = plan(Flyby(40, 20), axes((0, 450)))  # 95 falling to -55: it would have to begin at 455
+    assert path.turn_rounds == 1
+    path = plan(Flyby(40, 5), axes((0, 450)))  # 80 falling to -70 is 440 falling to 290
+    assert path.turn_rounds == 0
+    assert path.max_error_deg < 1e-4
+    assert path.start.azimuth_deg == pytest.approx(440, abs=2)
+
+
+def test_without_overlap_it_turns_round_once_at_full_speed_and_centred() -> None:
+    sky = Flyby(40, 5)
+    path = plan(sky, axes((0, 360)))
+    assert path.turn_rounds == 1
+    steps_deg = np.diff(path.azimuth_deg)
+    turning_s = np.count_nonzero(steps_deg > 1) * path.step_s
+    assert 45 < turning_s <= 60  # 360 degrees at 6 deg/s, less what the sky moves meanwhile
+    assert path.off_beam_s < 60
+    crossing = min(range(len(steps_deg)), key=lambda n: abs(sky.at(T + timedelta(seconds=n * path.step_s)).azimuth_deg))
+    middle = np.flatnonzero(steps_deg > 1).mean()
+    assert abs(middle - crossing) * path.step_s < 5
+
+
+def test_the_turn_is_put_where_the_pass_is_worth_least() -> None:
+    """With overlap to spare it could be anywhere in 90 degrees of azimuth: not at the culmination."""
+    path = plan(Flyby(40, 40), axes((0, 450)))
+    turn = np.flatnonzero(np.diff(path.azimuth_deg) > 1)
+    assert path.turn_rounds == 1
+    assert path.elevation_deg[int(turn.mean())] < 36 < path.elevation_deg.max()
+
+
+def test_where_the_antenna_stands_decides_between_equal_ways() -> None:
+    sky = Flyby(10, 60)  # all of it lies between 0 and 90, so it can be had at 360 to 450 as well
+    short = plan_axis_path(
+        sky, T + timedelta(seconds=270), T + timedelta(seconds=330), axes(), beam_width_deg=6.0, start=AzEl(20, 0)
+    )
+    assert short.start.azimuth_deg < 90
+    far = plan_axis_path(
+        sky, T + timedelta(seconds=270), T + timedelta(seconds=330), axes(), beam_width_deg=6.0, start=AzEl(400, 0)
+    )
+    assert far.start.azimuth_deg > 360
+
+
+def test_leaning_over_backwards_saves_turning_round() -> None:
+    path = plan(Flyby(40, 5), axes((0, 360), elevation_max_deg=180))
+    assert path.turn_rounds == 0
+    assert path.leans_over
+    assert path.max_error_deg < 1e-4
+
+
+def test_straight_overhead_leaning_over_loses_nothing() -> None:
+    upright = plan(Flyby(89.9, 180), axes())
+    over = plan(Flyby(89.9, 180), axes(elevation_max_deg=180))
+    assert upright.off_beam_s > 10
+    assert over.off_beam_s == 0
+
+
+def test_a_lag_is_known_beforehand_and_shared_between_lead_and_lag() -> None:
+    path = plan(Flyby(88, 180), axes())
+    middle = path.at(T + timedelta(seconds=DURATION_S / 2)).azimuth_deg
+    assert middle == pytest.approx(180, abs=1)
+    assert 1 < path.max_error_deg < 10
+    assert path.error_at(T) == 0
+
+
+def test_what_no_way_reaches_is_known_to_be_off_beam() -> None:
+    path = plan(Flyby(40, 180), Axes(350.0, 360.0, 0.0, 90.0, 6.0, 3.0))
+    assert path.off_beam_s >= path.duration_s
+    low = plan(Flyby(40, 180), Axes(0.0, 450.0, 30.0, 90.0, 6.0, 3.0))  # its lowest part is out of reach
+    assert 0 < low.off_beam_s < low.duration_s
+    assert low.elevation_deg.min() == 30.0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_refused(bad: float) -> None:
+    class Broken:
+        def at(self, when: datetime) -> AzEl:
+            return AzEl(bad, 10.0)
+
+    with pytest.raises(Refusal, match="no finite numbers"):
+        plan_axis_path(Broken(), T, T + timedelta(seconds=10), axes(), beam_width_deg=6.0)
+    with pytest.raises(Refusal, match="is no axis"):
+        Axes(0.0, bad, 0.0, 90.0, 6.0, 3.0)
+    with pytest.raises(Refusal, match="cannot be planned"):
+        plan_axis_path(Flyby(40, 0), T, T, axes(), beam_width_deg=6.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(5, 90),
+    st.floats(-360, 720),
+    st.sampled_from([(0.0, 360.0), (0.0, 450.0), (-180.0, 180.0), (-180.0, 540.0), (30.0, 200.0)]),
+    st.sampled_from([60.0, 90.0, 180.0]),
+    st.floats(1, 20),
+)
+def test_no_path_leaves_the_limits_or_the_slew_rates(
+    peak: float, middle: float, azimuth: tuple[float, float], highest: float, slew: float
+) -> None:
+    of = axes(azimuth, highest, slew)
+    path = plan(Flyby(peak, middle), of)
+    assert path.azimuth_deg.min() >= of.azimuth_min_deg
+    assert path.azimuth_deg.max() <= of.azimuth_max_deg
+    assert path.elevation_deg.min() >= of.elevation_min_deg
+    assert path.elevation_deg.max() <= of.elevation_max_deg
+    assert np.abs(np.diff(path.azimuth_deg)).max() <= of.azimuth_slew_deg_s * path.step_s + 1e-5
+    assert np.abs(np.diff(path.elevation_deg)).max() <= of.elevation_slew_deg_s * path.step_s + 1e-5
+    when = T + timedelta(seconds=123.4)
+    foreseen = path.at(when).separation_deg(Flyby(peak, middle).at(when))
+    assert foreseen == pytest.approx(path.error_at(when), abs=3.0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(10, 85), st.floats(0, 360))
+def test_a_span_of_two_turns_never_turns_round(peak: float, middle: float) -> None:
+    assert plan(Flyby(peak, middle), axes((-180.0, 540.0))).turn_rounds == 0
