@@ -1,14 +1,23 @@
-"""What units that show a register map share: which addresses exist, which must be left alone, what stands in them."""
+"""What units that show a register map share: which addresses exist, which must be left alone, what stands in them.
+
+The map is shared with the drivers, being data; how a value becomes registers is written here anew, from the map's words
+alone, so that a driver that decodes wrongly meets a device that does not make the same mistake.
+"""
 
 from __future__ import annotations
 
+import struct
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fleetd.records import Value
-from fleetd.registers.codec import encode_all
-from fleetd.registers.model import RegisterMap
+from fleetd.registers.model import RegisterMap, ValueSpec, absent_codes
 from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Denial, Table
+
+Show = Callable[[Mapping[str, Value]], int]
+"""One value's raw bits, as an unsigned number of its whole width."""
+
+_FLOATS = {"f32": (">f", ">I"), "f64": (">d", ">Q")}
 
 
 class RegisterBank:
@@ -21,10 +30,10 @@ class RegisterBank:
         self._ends: dict[Table, int] = {"coil": 0, "discrete": 0, "input": 0, "holding": 0}
         for spec in register_map.values:
             self._ends[spec.table] = max(self._ends[spec.table], spec.end)
-        self._names: dict[tuple[Table, int, int], tuple[str, ...]] = {}
+        self._blocks: dict[tuple[Table, int, int], list[tuple[range, str, Show]]] = {}
 
     def check(self, table: Table, address: int, count: int) -> None:
-        """Raise the exception that a request for these cells deserves, if any."""
+        """Raise the denial that a request for these cells deserves, if any."""
         for area in self.map.forbidden:
             if area.table == table and address <= area.last and address + count > area.first:
                 self.violations.append(f"{table} {address} to {address + count - 1} is forbidden: {area.why}")
@@ -37,16 +46,75 @@ class RegisterBank:
     def cells(self, values: Mapping[str, Value], table: Table, address: int, count: int) -> Sequence[int]:
         """The cells that show `values`; those without a meaning are 0. Raises Denial."""
         self.check(table, address, count)
-        names = self._shown(table, address, count)
-        shown = encode_all(self.map, {name: values[name] for name in names if name in values})[table]
-        return [shown.get(address + offset, 0) for offset in range(count)]
+        cells = [0] * count
+        for where, order, show in self._block(table, address, count):
+            for index, cell in zip(where, _registers(show(values), len(where), order), strict=True):
+                if 0 <= index < count:  # a block may cut a value
+                    cells[index] = cell
+        return cells
 
-    def _shown(self, table: Table, address: int, count: int) -> tuple[str, ...]:
-        """The names of the values in a block; a bus asks for the same few blocks again and again."""
-        block = (table, address, count)
-        if block not in self._names:
+    def _block(self, table: Table, address: int, count: int) -> list[tuple[range, str, Show]]:
+        """Where in the block each value stands; a bus asks for the same few blocks again and again."""
+        key = (table, address, count)
+        if key not in self._blocks:
             inside = (
                 s for s in self.map.values if s.table == table and s.end > address and s.address < address + count
             )
-            self._names[block] = tuple(name for spec in inside for name in spec.names)
-        return self._names[block]
+            self._blocks[key] = [
+                (range(spec.address - address, spec.end - address), self.map.order_of(spec), _show(spec))
+                for spec in inside
+            ]
+        return self._blocks[key]
+
+
+def _registers(raw: int, size: int, order: str) -> Sequence[int]:
+    """The registers of a raw number in the order in which they stand on the wire, A being its highest byte."""
+    if size == 1 and order == "ABCD":
+        return (raw,)
+    registers = [raw >> 16 * place & 0xFFFF for place in reversed(range(size))]
+    if order in ("BADC", "DCBA"):
+        registers = [(register & 0xFF) << 8 | register >> 8 for register in registers]
+    return registers if order in ("ABCD", "BADC") else registers[::-1]
+
+
+def _show(spec: ValueSpec) -> Show:
+    name, mask = spec.name, (1 << 16 * spec.size) - 1
+    if spec.fields:
+        bits = [
+            (field, part.bit, {word: code for code, word in part.enum.items()}) for field, part in spec.fields.items()
+        ]
+        return lambda values: sum(_code(words, values.get(field, 0)) << bit for field, bit, words in bits)
+    if spec.type == "bool":
+        return lambda values: int(bool(values.get(name)))
+    if spec.type == "string":
+        return lambda values: int.from_bytes(
+            str(values.get(name, "")).encode()[: 2 * spec.size].ljust(2 * spec.size, b"\0")
+        )
+    if spec.enum:
+        codes = {word: code for code, word in spec.enum.items()}
+        return lambda values: _code(codes, values.get(name, 0)) & mask
+    number, absent = _number(spec), _absent(spec) & mask
+    return lambda values: absent if (value := values.get(name, 0)) is None else number(float(value)) & mask
+
+
+def _number(spec: ValueSpec) -> Callable[[float], int]:
+    scale, offset = spec.scale or 1.0, spec.offset or 0.0
+    if spec.type not in _FLOATS:
+        return lambda value: round((value - offset) / scale)
+    as_float, as_bits = (struct.Struct(form) for form in _FLOATS[spec.type])
+    return lambda value: int(as_bits.unpack(as_float.pack((value - offset) / scale))[0])
+
+
+def _absent(spec: ValueSpec) -> int:
+    """The raw code by which the device says that it has no value; 0 where the map knows none."""
+    for code in spec.absent:
+        codes = absent_codes(code)
+        if codes is not None:
+            return codes[0]
+        as_float, as_bits = _FLOATS[spec.type]
+        return int(struct.unpack(as_bits, struct.pack(as_float, float("nan")))[0])
+    return 0
+
+
+def _code(words: Mapping[str, int], value: Value) -> int:
+    return words[value] if isinstance(value, str) else int(value or 0)
