@@ -68,7 +68,7 @@ class Bus(asyncio.Protocol):
         """Send one request to a unit when its turn has come, once, and return the answer to it.
 
         `within_s` real seconds are the unit's to begin its answer; the line's own time for the bytes comes on top.
-        Raises Declined (an exception answer), BadReply, ReplyTimeout and LinkLost.
+        Raises Declined (an exception answer), BadReply (nothing but garbled bytes), ReplyTimeout and LinkLost.
         """
         if self._lost is not None:
             raise LinkLost(self._lost)

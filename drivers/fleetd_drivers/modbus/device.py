@@ -94,7 +94,7 @@ class MapDevice:
             return ReadBack(Outcome.REFUSED, refusal.reason)
         try:
             await self._write(wire.write_registers(command.address, command.registers), Lane.COMMAND)
-        except ReplyTimeout:
+        except (ReplyTimeout, BadReply):
             return await self.recall(number)  # perhaps it was only the answer that got lost
         except Declined as error:
             if error.code in _NOT_DONE:
@@ -114,10 +114,10 @@ class MapDevice:
         stop = self._map.stop
         if stop is None:
             raise DeviceError(f"{self._map.title} has nothing that stops it")
-        unanswered: ReplyTimeout | None = None
+        unanswered: DeviceError | None = None
         try:
             await self.set(stop.write, True, Lane.STOP)
-        except ReplyTimeout as error:
+        except (ReplyTimeout, BadReply) as error:
             unanswered = error
         for wait_s in _LOOK_AGAIN_S:
             seen = (await self.get(stop.verify, Lane.STOP)).values

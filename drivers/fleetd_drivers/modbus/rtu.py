@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fleetd.errors import ReplyTimeout
+from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl, SerialLine
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Ask, Bus, Lane
@@ -124,8 +124,14 @@ class RtuBus(Bus):
     def _expired(self, ask: Ask, decoder: wire.RtuDecoder) -> None:
         self._settled()
         self._doubted.add(ask.unit)
-        asked, heard = f"unit {ask.unit} {ask.request}", bytes(decoder.heard[:_MOST_SHOWN]).hex(" ")
-        ask.settle(ReplyTimeout(f"no answer within {ask.within_s:g} s", asked=asked, answered=heard))
+        asked = f"unit {ask.unit} {ask.request}"
+        if decoder.heard:
+            heard = bytes(decoder.heard[:_MOST_SHOWN]).hex(" ")
+            ask.settle(
+                BadReply(f"no answer, only garbled bytes within {ask.within_s:g} s", asked=asked, answered=heard)
+            )
+        else:
+            ask.settle(ReplyTimeout(f"no answer within {ask.within_s:g} s", asked=asked))
         self._listen(self._loop.time(), self._slowest_s)
         self._silent += 1
         if self._most_silent and self._silent >= self._most_silent:

@@ -1,0 +1,478 @@
+"""The bus on hostile lines: in memory, byte by byte as each case scripts it, within milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import struct
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from fleetd.errors import BadReply, ConfigError, Declined, LinkLost, ReplyTimeout
+from fleetd.link.ports import Ports
+from fleetd.link.url import LinkUrl, SerialLine, parse_link
+from fleetd_drivers.modbus import wire
+from fleetd_drivers.modbus.bus import Bus, Lane
+from fleetd_drivers.modbus.line import bus_for
+from fleetd_drivers.modbus.rtu import gap_s
+from fleetd_drivers.modbus.tcp import POLLS_IN_FLIGHT, SILENT_REQUESTS
+
+RTU = parse_link("modbus+rtu:///dev/nowhere?baud=115200")
+TCP = parse_link("modbus+tcp://127.0.0.1:502")
+SOON_S = 0.02  # a deadline for units that never answer
+
+Script = Callable[["Line", bytes], Iterable[tuple[float, bytes]]]
+"""What the far end does with a frame: bytes to send back, each after a delay in seconds."""
+
+
+class Line(asyncio.Transport):
+    """A transport in memory; `script` plays the far end."""
+
+    def __init__(self, protocol: asyncio.Protocol, script: Script) -> None:
+        super().__init__()
+        self.protocol = protocol
+        self.script = script
+        self.frames: list[bytes] = []
+        self.sent_s: list[float] = []
+        self.lost = False
+        self.unsent = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        loop = asyncio.get_running_loop()
+        self.frames.append(bytes(data))
+        self.sent_s.append(loop.time())
+        for delay_s, answer in self.script(self, bytes(data)):
+            loop.call_later(delay_s, self.deliver, answer)
+
+    def deliver(self, data: bytes) -> None:
+        if not self.lost:
+            self.protocol.data_received(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def abort(self) -> None:
+        if not self.lost:
+            self.lost = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+
+@asynccontextmanager
+async def bus_over(url: LinkUrl, script: Script) -> AsyncIterator[tuple[Bus, Line]]:
+    lines: list[Line] = []
+
+    async def opener(_url: LinkUrl, make: Callable[[], asyncio.Protocol]) -> asyncio.WriteTransport:
+        protocol = make()
+        lines.append(Line(protocol, script))
+        protocol.connection_made(lines[-1])
+        return lines[-1]
+
+    async with bus_for(Ports({url.scheme: opener}), url) as bus:
+        yield bus, lines[0]
+
+
+def registers(pdu: bytes) -> bytes:
+    """A good answer to a read of registers: as many, each holding its own address."""
+    function, address, count = struct.unpack(">BHH", pdu)
+    return struct.pack(f">BB{count}H", function, 2 * count, *range(address, address + count))
+
+
+def answer_rtu(frame: bytes) -> bytes:
+    return wire.frame_rtu(frame[0], registers(frame[1:-2]) if frame[1] in (3, 4) else frame[1:6])
+
+
+def answer_tcp(frame: bytes) -> bytes:
+    transaction, unit, pdu = int.from_bytes(frame[:2], "big"), frame[6], frame[7:]
+    return wire.frame_tcp(transaction, unit, registers(pdu) if pdu[0] in (3, 4) else pdu[:5])
+
+
+def good_rtu(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+    return [(0, answer_rtu(frame))]
+
+
+def silence(_line: Line, _frame: bytes) -> list[tuple[float, bytes]]:
+    return []
+
+
+def in_turn(*scripts: Script) -> Script:
+    """The first frame meets the first script, and so on; the last one stays."""
+    left = list(scripts)
+
+    def script(line: Line, frame: bytes) -> Iterable[tuple[float, bytes]]:
+        return (left.pop(0) if len(left) > 1 else left[0])(line, frame)
+
+    return script
+
+
+READ = wire.read("input", 2, 3)
+VALUES = struct.pack(">3H", 2, 3, 4)
+
+
+# What arrives on a serial line
+
+
+async def test_an_answer_may_come_one_byte_at_a_time() -> None:
+    def dribble(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(index * 1e-4, bytes((byte,))) for index, byte in enumerate(answer_rtu(frame))]
+
+    async with bus_over(RTU, dribble) as (bus, _):
+        assert await bus.ask(17, READ) == (VALUES, False)
+
+
+async def test_a_stray_byte_before_each_frame_costs_nothing() -> None:
+    strays = iter(range(256))
+
+    def noisy(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, bytes((next(strays),)) + answer_rtu(frame))]
+
+    async with bus_over(parse_link("modbus+rtuovertcp://127.0.0.1:1"), noisy) as (bus, line):
+        for _ in range(256):
+            assert (await bus.ask(17, READ)).data == VALUES
+    assert len(line.frames) == 256
+
+
+async def test_silence_is_a_timeout_that_says_what_was_asked() -> None:
+    async with bus_over(RTU, silence) as (bus, _):
+        with pytest.raises(ReplyTimeout, match=r"no answer within 0\.02 s, asked unit 17 04 00 02 00 03"):
+            await bus.ask(17, READ, within_s=SOON_S)
+        assert not bus.closed
+
+
+async def test_garbled_bytes_are_told_from_silence() -> None:
+    def garbled(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, answer_rtu(frame)[:-1] + b"\x00")]
+
+    async with bus_over(RTU, garbled) as (bus, _):
+        with pytest.raises(BadReply, match="only garbled bytes"):
+            await bus.ask(17, READ, within_s=SOON_S)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        wire.frame_rtu(18, registers(READ.pdu)),
+        wire.frame_rtu(17, registers(wire.read("input", 2, 2).pdu)),
+        wire.frame_rtu(17, registers(wire.read("holding", 2, 3).pdu)),
+    ],
+    ids=["foreign unit", "wrong length", "wrong function"],
+)
+async def test_a_frame_that_is_not_the_answer_is_never_taken_for_it(frame: bytes) -> None:
+    async with bus_over(RTU, lambda _line, _frame: [(0, frame)]) as (bus, _):
+        with pytest.raises(BadReply):
+            await bus.ask(17, READ, within_s=SOON_S)
+
+
+async def test_the_right_answer_behind_a_foreign_one_is_taken() -> None:
+    def both(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, wire.frame_rtu(18, registers(frame[1:-2])[:-1] + b"\x63") + answer_rtu(frame))]
+
+    async with bus_over(RTU, both) as (bus, _):
+        assert (await bus.ask(17, READ)).data == VALUES
+
+
+async def test_an_exception_is_an_answer_and_ends_nothing() -> None:
+    def declined(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, wire.frame_rtu(frame[0], bytes((frame[1] | 0x80, 2))))]
+
+    async with bus_over(RTU, in_turn(declined, good_rtu)) as (bus, _):
+        with pytest.raises(Declined, match="exception 2, illegal data address") as caught:
+            await bus.ask(17, READ)
+        assert caught.value.code == 2
+        assert await bus.ask(17, READ) == (VALUES, False)
+
+
+async def test_after_a_timeout_the_units_next_answer_is_suspect_and_the_one_after_is_not() -> None:
+    async with bus_over(RTU, in_turn(silence, good_rtu)) as (bus, _):
+        with pytest.raises(ReplyTimeout):
+            await bus.ask(17, READ, within_s=SOON_S)
+        assert (await bus.ask(18, READ)).suspect is False  # another unit: nothing of its own is late
+        assert (await bus.ask(17, READ)).suspect is True
+        assert (await bus.ask(17, READ)).suspect is False
+
+
+async def test_a_late_answer_is_let_pass_before_the_next_question() -> None:
+    """The bus knows from the answer before how slow the unit may be, and listens at least so long."""
+
+    def late(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0.03, answer_rtu(frame))]
+
+    def slow(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0.015, answer_rtu(frame))]
+
+    async with bus_over(RTU, in_turn(slow, late, good_rtu)) as (bus, line):
+        await bus.ask(17, READ)
+        with pytest.raises(ReplyTimeout):
+            await bus.ask(17, READ, within_s=SOON_S)
+        other = wire.read("input", 40, 3)
+        assert (await bus.ask(17, other)).data == struct.pack(">3H", 40, 41, 42)
+        assert line.sent_s[2] - line.sent_s[1] >= 0.03 + 0.015
+
+
+async def test_silence_precedes_each_frame() -> None:
+    url = parse_link("modbus+rtu:///dev/nowhere?baud=2400&parity=E")  # 11 bits a character: 16 ms of silence
+    heard_s: list[float] = []
+
+    def timed(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        heard_s.append(asyncio.get_running_loop().time())
+        return [(0, answer_rtu(frame))]
+
+    async with bus_over(url, timed) as (bus, line):
+        await asyncio.gather(bus.ask(17, READ), bus.ask(18, READ))
+        assert line.sent_s[1] - heard_s[0] >= 3.5 * 11 / 2400
+
+
+def test_the_silence_is_three_and_a_half_characters_or_1_75_ms() -> None:
+    # Serial line guide V1.02, 2.5.1.1: 3.5 characters (4.01 ms at 9600 baud with 11 bits), above 19200 a fixed 1.75 ms.
+    assert gap_s(SerialLine("/dev/x", 9600, parity="E")) == pytest.approx(4.01e-3, abs=5e-6)
+    assert gap_s(SerialLine("/dev/x", 19_200, parity="E")) == pytest.approx(2.005e-3, abs=5e-6)
+    assert gap_s(SerialLine("/dev/x", 115_200)) == 1.75e-3
+
+
+async def test_a_line_full_of_noise_fails_its_callers_in_time_and_works_again_in_quiet() -> None:
+    async with bus_over(RTU, good_rtu) as (bus, line):
+        async with asyncio.TaskGroup() as tasks:
+            noise = tasks.create_task(babble(line), name="noise")
+            asks = [tasks.create_task(failure(bus.ask(unit, READ, within_s=SOON_S))) for unit in (1, 2, 3)]
+            assert {str(error.reason) for error in await asyncio.gather(*asks)} == {
+                "modbus+rtu:///dev/nowhere?baud=115200 has not been quiet for 0.02 s"
+            }
+            noise.cancel()
+        assert line.frames == []
+        assert (await bus.ask(17, READ)).data == VALUES
+
+
+async def babble(line: Line) -> None:
+    while True:
+        line.deliver(b"\xff")
+        await asyncio.sleep(0.0005)
+
+
+async def failure(asking: Iterable[object]) -> ReplyTimeout:
+    with pytest.raises(ReplyTimeout) as caught:
+        await asking  # type: ignore[misc]
+    return caught.value
+
+
+# Who goes first
+
+
+async def test_lanes_decide_what_is_sent_next() -> None:
+    async with bus_over(RTU, good_rtu) as (bus, line):
+        lanes = [Lane.POLL, Lane.POLL, Lane.VERIFY, Lane.COMMAND, Lane.STOP]
+        asks = [bus.ask(unit, READ, lane=lane) for unit, lane in enumerate(lanes, 1)]
+        await asyncio.gather(*asks)
+        assert [frame[0] for frame in line.frames] == [5, 4, 3, 1, 2]
+
+
+async def test_a_command_waits_for_no_more_than_the_frame_in_flight() -> None:
+    def slow(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0.003, answer_rtu(frame))]
+
+    async with bus_over(RTU, slow) as (bus, line), asyncio.TaskGroup() as tasks:
+        for unit in range(1, 20):
+            tasks.create_task(bus.ask(unit, READ), name=f"poll {unit}")
+        await asyncio.sleep(0.01)
+        in_flight = len(line.frames)
+        await bus.ask(99, wire.write_coil(0, True), lane=Lane.COMMAND)
+        assert [frame[0] for frame in line.frames].index(99) <= in_flight
+
+
+async def test_a_silent_unit_costs_the_others_only_its_own_deadline() -> None:
+    def one_dead(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [] if frame[0] == 9 else [(0, answer_rtu(frame))]
+
+    async with bus_over(RTU, one_dead) as (bus, _), asyncio.TaskGroup() as tasks:
+        dead = tasks.create_task(failure(bus.ask(9, READ, within_s=SOON_S)))
+        assert [await bus.ask(unit, READ) for unit in (1, 2, 3)] == [(VALUES, False)] * 3
+        await dead
+
+
+# Callers come and go
+
+
+async def test_who_stops_waiting_in_the_queue_is_never_sent() -> None:
+    async with bus_over(RTU, good_rtu) as (bus, line), asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(bus.ask(1, READ))
+        second = tasks.create_task(bus.ask(2, wire.write_coil(0, True)))
+        third = tasks.create_task(bus.ask(3, READ))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.gather(first, third)
+        assert [frame[0] for frame in line.frames] == [1, 3]
+
+
+@pytest.mark.parametrize("url", [RTU, TCP], ids=["rtu", "tcp"])
+async def test_who_stops_waiting_for_an_answer_leaves_it_to_nobody(url: LinkUrl) -> None:
+    def slow(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0.005, answer_rtu(frame) if url is RTU else answer_tcp(frame))]
+
+    async with bus_over(url, slow) as (bus, _), asyncio.TaskGroup() as tasks:
+        left = tasks.create_task(bus.ask(1, wire.read("input", 70, 3)))
+        await asyncio.sleep(0.002)
+        left.cancel()
+        assert await bus.ask(1, READ) == (VALUES, False)
+
+
+async def test_an_error_that_nobody_waits_for_is_not_complained_about() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+
+    def declined(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, wire.frame_rtu(frame[0], bytes((frame[1] | 0x80, 2))))]
+
+    async with bus_over(RTU, declined) as (bus, _):
+        task = asyncio.ensure_future(bus.ask(17, READ))
+        await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    del task
+    gc.collect()
+    assert complaints == []
+
+
+async def test_a_lost_line_fails_all_who_wait_and_all_who_come() -> None:
+    async with bus_over(RTU, silence) as (bus, line), asyncio.TaskGroup() as tasks:
+        asks = [tasks.create_task(lost(bus.ask(unit, READ))) for unit in (1, 2, 3)]
+        await asyncio.sleep(0.005)
+        line.protocol.connection_lost(OSError("device disconnected"))
+        assert {str(error) for error in await asyncio.gather(*asks)} == {f"{RTU}: device disconnected"}
+        assert bus.closed
+        with pytest.raises(LinkLost, match="device disconnected"):
+            await bus.ask(1, READ)
+
+
+async def lost(asking: Iterable[object]) -> LinkLost:
+    with pytest.raises(LinkLost) as caught:
+        await asking  # type: ignore[misc]
+    return caught.value
+
+
+async def test_a_line_that_takes_no_bytes_is_given_up() -> None:
+    async with bus_over(RTU, silence) as (bus, line):
+        line.unsent = 10_000
+        with pytest.raises(LinkLost, match="takes no more bytes"):
+            await bus.ask(1, READ)
+        assert bus.closed
+
+
+# TCP
+
+
+def good_tcp(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+    return [(0, answer_tcp(frame))]
+
+
+async def test_a_late_tcp_answer_is_dropped_and_the_next_one_beyond_doubt() -> None:
+    def late(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(1.5 * SOON_S, answer_tcp(frame))]
+
+    def slow(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(SOON_S, answer_tcp(frame))]
+
+    async with bus_over(TCP, in_turn(late, slow)) as (bus, _):
+        with pytest.raises(ReplyTimeout):
+            await bus.ask(1, wire.read("input", 70, 3), within_s=SOON_S)
+        assert await bus.ask(1, READ) == (VALUES, False)
+        assert not bus.closed
+
+
+async def test_an_answer_to_a_transaction_never_asked_ends_the_connection() -> None:
+    def wrong(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, b"\xbe\xef" + answer_tcp(frame)[2:])]
+
+    async with bus_over(TCP, wrong) as (bus, _):
+        with pytest.raises(LinkLost, match="transaction 48879, which is not in flight"):
+            await bus.ask(1, READ)
+        assert bus.closed
+
+
+async def test_another_units_answer_fails_only_its_own_question() -> None:
+    def wrong(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        answer = answer_tcp(frame)
+        return [(0, answer[:6] + b"\xff" + answer[7:])]
+
+    async with bus_over(TCP, in_turn(wrong, good_tcp)) as (bus, _):
+        with pytest.raises(BadReply, match="unit 255 answered for unit 1"):
+            await bus.ask(1, READ)
+        assert (await bus.ask(1, READ)).data == VALUES
+
+
+async def test_one_request_a_unit_and_a_few_polls_at_a_time_but_commands_at_once() -> None:
+    async with bus_over(TCP, silence) as (bus, line), asyncio.TaskGroup() as tasks:
+        asks = [tasks.create_task(bus.ask(unit, READ)) for unit in (1, 1, 2, 3, 4, 5)]
+        asks.append(tasks.create_task(bus.ask(9, wire.write_coil(0, True), lane=Lane.STOP)))
+        asks.append(tasks.create_task(bus.ask(1, wire.write_coil(0, True), lane=Lane.STOP)))
+        await asyncio.sleep(0)
+        assert [frame[6] for frame in line.frames] == [1, 2, 3, 4, 9]
+        assert len(line.frames) == POLLS_IN_FLIGHT + 1
+        line.deliver(answer_tcp(line.frames[0]))
+        assert [frame[6] for frame in line.frames[5:]] == [1]
+        assert line.frames[5][7] == 5  # the stop, ahead of the poll that had waited longer
+        for ask in asks:
+            ask.cancel()
+
+
+async def test_a_connection_that_says_nothing_any_more_is_given_up() -> None:
+    async with bus_over(TCP, silence) as (bus, _):
+        for _ in range(SILENT_REQUESTS):
+            assert not bus.closed
+            with pytest.raises(ReplyTimeout):
+                await bus.ask(1, READ, within_s=0.001)
+        assert bus.closed
+
+
+async def test_one_silent_unit_behind_a_gateway_does_not_end_the_connection() -> None:
+    def one_dead(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [] if frame[6] == 9 else [(0, answer_tcp(frame))]
+
+    async with bus_over(TCP, one_dead) as (bus, _):
+        for _ in range(SILENT_REQUESTS + 1):
+            with pytest.raises(ReplyTimeout):
+                await bus.ask(9, READ, within_s=0.001)
+            await bus.ask(1, READ)
+        assert not bus.closed
+
+
+async def test_an_answer_that_breaks_off_ends_the_connection() -> None:
+    def half(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, answer_tcp(frame)[:-3])]
+
+    async with bus_over(TCP, half) as (bus, _):
+        with pytest.raises(ReplyTimeout):
+            await bus.ask(1, READ, within_s=SOON_S)
+        assert bus.closed
+
+
+async def test_garbage_on_a_tcp_connection_ends_it() -> None:
+    async with bus_over(TCP, lambda _line, _frame: [(0, b"HTTP/1.1 400 Bad Request\r\n\r\n")]) as (bus, _):
+        with pytest.raises(LinkLost, match="no Modbus TCP header"):
+            await bus.ask(1, READ)
+
+
+# Sharing
+
+
+async def test_devices_with_one_url_share_one_bus_that_is_opened_anew_once_it_is_lost() -> None:
+    opened: list[Line] = []
+
+    async def opener(_url: LinkUrl, make: Callable[[], asyncio.Protocol]) -> asyncio.WriteTransport:
+        protocol = make()
+        opened.append(Line(protocol, good_rtu))
+        protocol.connection_made(opened[-1])
+        return opened[-1]
+
+    ports = Ports({"modbus+rtu": opener})
+    async with bus_for(ports, RTU) as one, bus_for(ports, RTU) as two:
+        assert one is two
+        opened[0].protocol.connection_lost(None)
+        async with bus_for(ports, RTU) as three:
+            assert three is not one
+            assert (await three.ask(1, READ)).data == VALUES
+    assert [line.lost for line in opened] == [True, True]
+
+
+async def test_a_url_that_is_no_modbus_line_is_refused() -> None:
+    with pytest.raises(ConfigError, match="serial is no Modbus line; use modbus"):
+        bus_for(Ports(), parse_link("serial:///dev/ttyUSB0"))
