@@ -38,7 +38,7 @@ class CommandWish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class StopWish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Body of POST /v1/stop: how long, in real time, to wait for everything to have obeyed."""
+    """Body of POST /v1/stop: how long, in real time, to wait until all have obeyed that answer at all."""
 
     wait_s: _Seconds = _STOP_WAITS_S
 
@@ -81,7 +81,10 @@ async def course(request: web.Request) -> web.Response:
 
 @routes.post("/v1/stop")
 async def stop(request: web.Request) -> web.Response:
-    """Stop every robot and every antenna; answers one result each, `succeeded` where it has obeyed."""
+    """Stop every robot and every antenna; answers one result each, `succeeded` where it has obeyed.
+
+    Robots that do not answer are not waited for: they are stopped once they do.
+    """
     house, issuer = request.app[HOUSE], peer_of(request).issuer
     wait_s = await _stop_wait_s(request)
     with house.hub.subscribe("control stop", Result, capacity=100_000) as results:
@@ -89,9 +92,13 @@ async def stop(request: web.Request) -> web.Response:
             antennas = [tasks.create_task(_stopped(each, issuer, house)) for each in house.antennas.values()]
             stops = tasks.create_task(house.dispatch.stop_all(issuer))
         robots = {result.id: result for result in stops.result()}
-        waiting = {result.id for result in robots.values() if not result.stage.final}
+        waiting = {each.id for each in robots.values() if not each.stage.final and _answers(house, each.device)}
         robots |= {result.id: result for result in await _finals(results, waiting, wait_s)}
     return answer([*(each.result() for each in antennas), *(_explained(each, house) for each in robots.values())])
+
+
+def _answers(house: House, device: str) -> bool:
+    return house.fleet.member(device).poller.online.is_set()
 
 
 async def _stop_wait_s(request: web.Request) -> float:
@@ -146,6 +153,8 @@ async def _stopped(antenna: Antenna, issuer: str, house: House) -> Result:
 def _explained(result: Result, house: House) -> Result:
     if result.stage.final:
         return result
+    if _answers(house, result.device):
+        return msgspec.structs.replace(result, reason="has not confirmed it yet")
     device = house.fleet.member(result.device).poller.device
-    reason = f"is {device.state}: {device.reason}; it is stopped as soon as it answers" if device.reason else ""
-    return msgspec.structs.replace(result, reason=reason or "has not confirmed it yet")
+    reason = f"is {device.state}: {device.reason}; it is stopped as soon as it answers"
+    return msgspec.structs.replace(result, reason=reason)

@@ -50,6 +50,8 @@ async def serve(house: House, path: Path) -> AsyncIterator[None]:
 def _application(house: House) -> web.Application:
     application = web.Application(middlewares=[recorded, worded], client_max_size=MOST_BYTES)
     application[HOUSE] = house
+    application[site.WATCHERS] = set()
+    application.on_shutdown.append(site.end_watching)
     for room in (site, sky, robots):
         application.add_routes(room.routes)
     return application

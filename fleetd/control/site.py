@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -28,6 +29,8 @@ _WORDS = {kind: word for word, kind in _KINDS.items()}
 _WATCH_CAPACITY = 2_000
 _BATCH = 200
 _SIGN_OF_LIFE_S = 15.0  # real time; an empty line then shows whether anybody still listens
+
+WATCHERS = web.AppKey("watchers", set[asyncio.Task[Any] | None])
 
 routes = web.RouteTableDef()
 
@@ -90,11 +93,30 @@ async def watch(request: web.Request) -> web.StreamResponse:
     """
     house, kinds, device = request.app[HOUSE], _kinds(request), request.query.get("device", "")
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    with house.hub.subscribe("control watch", *kinds, capacity=_WATCH_CAPACITY) as records:
+    with _counted(request), house.hub.subscribe("control watch", *kinds, capacity=_WATCH_CAPACITY) as records:
         await response.prepare(request)
         with contextlib.suppress(ConnectionResetError):
             await _stream(records, response, device)
     return response
+
+
+@contextlib.contextmanager
+def _counted(request: web.Request) -> Iterator[None]:
+    """Be among those whom the end of the daemon need not wait for."""
+    watchers, task = request.app[WATCHERS], asyncio.current_task()
+    watchers.add(task)
+    try:
+        yield
+    finally:
+        watchers.discard(task)
+
+
+async def end_watching(application: web.Application) -> None:
+    """Break off all streams: left to themselves they would last for ever."""
+    watchers = application[WATCHERS]
+    for task in tuple(watchers):
+        if task is not None:
+            task.cancel()
 
 
 async def _stream(records: Subscription, response: web.StreamResponse, device: str) -> None:
