@@ -57,12 +57,10 @@ class RegisterBank:
         """Where in the block each value stands; a bus asks for the same few blocks again and again."""
         key = (table, address, count)
         if key not in self._blocks:
-            inside = (
-                s for s in self.map.values if s.table == table and s.end > address and s.address < address + count
-            )
             self._blocks[key] = [
                 (range(spec.address - address, spec.end - address), self.map.order_of(spec), _show(spec))
-                for spec in inside
+                for spec in self.map.values
+                if spec.table == table and spec.end > address and spec.address < address + count
             ]
         return self._blocks[key]
 
@@ -80,21 +78,26 @@ def _registers(raw: int, size: int, order: str) -> Sequence[int]:
 def _show(spec: ValueSpec) -> Show:
     name, mask = spec.name, (1 << 16 * spec.size) - 1
     if spec.fields:
-        bits = [
-            (field, part.bit, {word: code for code, word in part.enum.items()}) for field, part in spec.fields.items()
-        ]
-        return lambda values: sum(_code(words, values.get(field, 0)) << bit for field, bit, words in bits)
+        return _show_fields(spec)
     if spec.type == "bool":
         return lambda values: int(bool(values.get(name)))
     if spec.type == "string":
-        return lambda values: int.from_bytes(
-            str(values.get(name, "")).encode()[: 2 * spec.size].ljust(2 * spec.size, b"\0")
-        )
+        size = 2 * spec.size
+        return lambda values: int.from_bytes(str(values.get(name, "")).encode()[:size].ljust(size, b"\0"), "big")
     if spec.enum:
-        codes = {word: code for code, word in spec.enum.items()}
+        codes = _inverse(spec.enum)
         return lambda values: _code(codes, values.get(name, 0)) & mask
     number, absent = _number(spec), _absent(spec) & mask
     return lambda values: absent if (value := values.get(name, 0)) is None else number(float(value)) & mask
+
+
+def _show_fields(spec: ValueSpec) -> Show:
+    fields = [(name, part.bit, _inverse(part.enum)) for name, part in spec.fields.items()]
+    return lambda values: sum(_code(codes, values.get(name, 0)) << bit for name, bit, codes in fields)
+
+
+def _inverse(enum: Mapping[int, str]) -> dict[str, int]:
+    return {word: code for code, word in enum.items()}
 
 
 def _number(spec: ValueSpec) -> Callable[[float], int]:
