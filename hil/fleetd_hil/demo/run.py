@@ -31,7 +31,7 @@ from fleetd_hil.demo.view import Picture, draw, plain
 SITE = "hangzhou"
 SCENE_BEGINS = datetime(2026, 11, 11, 3, 3, tzinfo=UTC)  # configs/elements/README.md says why
 CONTACTS = 2
-START_UP_S = 5.0  # real seconds between the stage being set and the scene's first instant
+START_UP_S = 6.0  # real seconds between the stage being set and the scene's first instant
 DEADLINE_S = 110.0
 LOOK_EVERY_S = 0.25
 SAY_EVERY_S = 5.0
@@ -55,7 +55,6 @@ ERRANDS = (
     Errand(90, "robot-02", "hold"),
     Errand(150, "robot-02", "resume"),
     Errand(200, "robot-07", "send", {"stop": "dormitory"}),
-    Errand(600, "robot-01", "dock"),
     Errand(700, "robot-23", "send", {"stop": "library"}),
 )
 
@@ -185,7 +184,7 @@ async def _until(holds: Any, *, within_s: float) -> None:
 
 def _totals(log: Path) -> dict[str, Any]:
     """What fleetd itself says of its relay, in the line that it logs when it leaves."""
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    lines: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     rests = [line for line in lines if line["event"] == "relay rests"]
     if not rests:
         raise FleetError(f"fleetd left without a word about its relay; see {log}")

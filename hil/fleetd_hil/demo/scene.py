@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -51,11 +52,11 @@ class Scene:
 @contextlib.asynccontextmanager
 async def scene(folder: Path, clock: ScaledClock, broker: RunningBroker, seed: int) -> AsyncIterator[Scene]:
     """All sims of the demo running on `clock`, and an overlay for `fleetd --hil` in `folder`."""
-    links: dict[str, str] = {}
     async with contextlib.AsyncExitStack() as stack:
-        for name, words in SIMS.items():
+
+        async def start(name: str, words: tuple[str, ...]) -> str:
             log = folder / f"sim-{name}.log"
-            command = [
+            serve = [
                 sys.executable,
                 "-m",
                 "fleetd_hil.cli",
@@ -66,8 +67,17 @@ async def scene(folder: Path, clock: ScaledClock, broker: RunningBroker, seed: i
                 "--seed",
                 str(seed),
             ]
-            process = await stack.enter_async_context(child(f"sim {name}", command, log=log))
-            links[name] = (await first_json_line(f"sim {name}", process, log))["link"]
+            process = await stack.enter_async_context(child(f"sim {name}", serve, log=log))
+            link: str = (await first_json_line(f"sim {name}", process, log))["link"]
+            return link
+
+        # All are let come up before one that failed is spoken of, so that each is there to be ended.
+        started = await asyncio.gather(*(start(*each) for each in SIMS.items()), return_exceptions=True)
+        links: dict[str, str] = {}
+        for name, link in zip(SIMS, started, strict=True):
+            if isinstance(link, BaseException):
+                raise link
+            links[name] = link
         built = Scene(folder, clock, broker, links)
         built.overlay.write_text(yaml.safe_dump(overlay(built), sort_keys=False))
         yield built
