@@ -29,6 +29,7 @@ Place = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 _MOST_DEPTH = 50
+_LONGEST_NUMBER = 300  # characters; more digits make no number that anything here could hold
 _INT = re.compile(r"[-+]?[0-9]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -166,6 +167,8 @@ def plain_value(word: str) -> Any:
     """What an unquoted scalar means."""
     if word in _WORDS:
         return _WORDS[word]
+    if len(word) > _LONGEST_NUMBER:
+        return word
     if _INT.fullmatch(word):
         return int(word)
     if _HEX.fullmatch(word):
