@@ -59,19 +59,20 @@ def julian_date(when: datetime) -> tuple[float, float]:
 def tt_minus_utc_s(day: float, fraction: Floats) -> Floats:
     """Terrestrial time less UTC in seconds, at the Julian dates `day + fraction`."""
     days = (day - _TABLE_START_JD) + fraction
-    leaps: Any = np.searchsorted(_LEAP_DAYS, days, side="right")
-    return _TT_MINUS_TAI_S + _TAI_MINUS_UTC_1980_S + leaps.astype(np.float64)
+    leaps: Floats = np.searchsorted(_LEAP_DAYS, days, side="right").astype(np.float64)
+    return leaps + (_TT_MINUS_TAI_S + _TAI_MINUS_UTC_1980_S)
 
 
 def ut1_minus_utc_s(day: float, fraction: Floats) -> Floats:
     """UT1 less UTC in seconds, at the Julian dates `day + fraction`."""
     days = (day - _TABLE_START_JD) + fraction
     table = _delta_t_s()
-    return tt_minus_utc_s(day, fraction) - np.interp(days, np.arange(len(table)), table)
+    delta_t_s: Floats = np.interp(days, np.arange(len(table)), table)
+    return tt_minus_utc_s(day, fraction) - delta_t_s
 
 
 def sidereal_rad(day: float, fraction: Floats) -> Floats:
-    """Greenwich mean sidereal time of 1982 in radians, whole turns left out, at the UTC Julian dates `day + fraction`."""
+    """Greenwich mean sidereal time of 1982 in radians, less whole turns, at the UTC Julian dates `day + fraction`."""
     ut1 = fraction + ut1_minus_utc_s(day, fraction) / DAY_S
     centuries = (day - _J2000_JD + ut1) / 36_525
     seconds = 67_310.548_41 + (8_640_184.812_866 + (0.093_104 - 6.2e-6 * centuries) * centuries) * centuries

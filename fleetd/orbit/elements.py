@@ -44,8 +44,8 @@ def parse_elements(content: bytes, name: str) -> list[ElementSet]:
         before = sets.setdefault(elements.norad_id, (line, elements))
         if before[1] is not elements:
             raise ElementsError(
-                f"{name}:{line}: catalogue number {elements.norad_id} is given a second time, first on line {before[0]}: "
-                "keep one set a satellite"
+                f"{name}:{line}: catalogue number {elements.norad_id} is given a second time, "
+                f"first on line {before[0]}: keep one set a satellite"
             )
     if not sets:
         raise ElementsError(f"{name}: holds no element set")

@@ -74,7 +74,7 @@ class ElementSet:
         return (at - self.epoch).total_seconds() / 86_400
 
     def satrec(self) -> Any:
-        """The `sgp4.api.Satrec` of this set (WGS72, improved mode); it holds id 0 where the library cannot hold ours."""
+        """The `sgp4.api.Satrec` of this set (WGS72, improved mode); its id is 0 where the library cannot hold ours."""
         from sgp4.api import WGS72, Satrec
 
         model = Satrec()

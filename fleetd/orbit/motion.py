@@ -27,19 +27,19 @@ _BEFORE = _POINTS // 2 - 1  # nodes of a stencil before the interval that it ser
 _PAD = _POINTS // 2 + 1  # nodes beyond each end of the window, so that stencils stay centred inside it
 _LONGEST_STEP_S = 1_200.0
 _SHORTEST_STEP_S = 10.0
-_STEP_RATIO = 2**0.25  # steps are rounded down to powers of this, so that satellites share grids
+_STEP_RATIO = 2**0.125  # steps are rounded down to powers of this, so that satellites share grids
 _EDGE_S = 1e-3
 _LOW_PERIGEE_KM = 200.0
 _MU_KM3_S2 = 398_600.4418
 _EARTH_RATE_RAD_S = 7.292_115e-5
 
 
-def _lagrange() -> Floats:
+def lagrange(points: int) -> Floats:
     """Row p, column j: the coefficient of x**p in the polynomial that is 1 at node j and 0 at the others.
 
-    x is counted in steps from the middle of the stencil. Worked in fractions, so exact to the last bit.
+    x is counted in steps from the middle of so many nodes. Worked in fractions, so exact to the last bit.
     """
-    nodes = [Fraction(2 * j - (_POINTS - 1), 2) for j in range(_POINTS)]
+    nodes = [Fraction(2 * j - (points - 1), 2) for j in range(points)]
     columns = []
     for j, own in enumerate(nodes):
         polynomial = [Fraction(1)]
@@ -51,7 +51,7 @@ def _lagrange() -> Floats:
     return np.array(columns).T
 
 
-_BASIS = _lagrange()
+_BASIS = lagrange(_POINTS)
 _SLOPE = np.arange(1, _POINTS)[:, None] * _BASIS[1:]
 
 
@@ -62,7 +62,7 @@ def step_s(elements: ElementSet) -> float:
     """
     e = elements.eccentricity
     perigee_rad_s = math.tau / elements.period_s * math.sqrt(1 + e) / (1 - e) ** 1.5
-    wanted = min((0.155 + 0.145 * math.exp(-e / 0.12)) / perigee_rad_s, _LONGEST_STEP_S)
+    wanted = min((0.16 + 0.16 * math.exp(-e / 0.1)) / perigee_rad_s, _LONGEST_STEP_S)
     return float(max(_STEP_RATIO ** math.floor(math.log(wanted, _STEP_RATIO)), _SHORTEST_STEP_S))
 
 

@@ -1,7 +1,7 @@
 """From a bracket to the instant: Newton steps with curvature, many events at once, each kept within its bracket.
 
 Two kinds of event are sought: extremes of the elevation (summits and valleys) and crossings of a mask elevation. Both
-are zeros of a smooth function whose slope has a known sign there; a step that leaves the bracket is replaced by halving.
+are zeros of a smooth function whose slope has a known sign there; a step that leaves the bracket gives way to halving.
 """
 
 from __future__ import annotations
@@ -50,9 +50,14 @@ class Brackets:
     def __len__(self) -> int:
         return len(self.satellite)
 
+    def __getitem__(self, rows: Any) -> Brackets:
+        return Brackets(*(getattr(self, field.name)[rows] for field in fields(Brackets)))
+
     @staticmethod
     def join(parts: Sequence[Brackets]) -> Brackets:
         """All brackets of all parts, in that order."""
+        nobody, never = np.empty(0, dtype=np.intp), np.empty(0)
+        parts = [Brackets(nobody, nobody, never, never, never, never), *parts]
         names = [field.name for field in fields(Brackets)]
         return Brackets(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 

@@ -42,9 +42,8 @@ _LINE_2: _Layout = (
 def parse(text: str, name: str) -> Iterator[tuple[int, ElementSet]]:
     """Each set of a file `name` with the number of the line that it begins on. Raises ElementsError."""
     title, first = "", None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(map(str.rstrip, text.splitlines()), start=1):
         source = f"{name}:{number}"
-        line = line.rstrip()
         if not line:
             continue
         kind = line[:2]
@@ -114,7 +113,8 @@ def _element_set(title: str, first: tuple[int, str], line_2: str, name: str, num
         norad_id = catalogue_number(line_1[_ID_COLUMNS])
     except ValueError:
         raise ElementsError(
-            f"{source_1}: catalogue number {line_1[_ID_COLUMNS]!r} is neither five digits nor Alpha-5, such as '43655' or 'A0001'"
+            f"{source_1}: catalogue number {line_1[_ID_COLUMNS]!r} is neither five digits nor Alpha-5, "
+            "such as '43655' or 'A0001'"
         ) from None
     one, two = _fields(line_1, _LINE_1, source_1), _fields(line_2, _LINE_2, source_2)
     return ElementSet(

@@ -1,8 +1,8 @@
-"""Where one satellite stands in one station's sky through one stretch of time: worked out once, then read while tracking.
+"""Where one satellite stands in one station's sky through a stretch of time: worked out once, read while tracking.
 
-The station's ray to the satellite is sampled with SGP4 and fitted by a polynomial a piece, so that an angle at any
-instant costs microseconds and its rate is the exact derivative. Measured against SGP4 and Skyfield's geometry the ray is
-good to `RAY_ERROR_KM`: 0.001 degrees at 100 km, less farther off. Straight overhead the azimuth turns as fast as it must.
+The ray from station to satellite is sampled with SGP4 and fitted by one polynomial every two minutes, so that a look at
+any instant costs microseconds and its rates are exact derivatives. The ray keeps within `RAY_ERROR_KM` of SGP4 with
+Skyfield's geometry, a millionth of a degree at 600 km. Straight overhead the azimuth turns as fast as it must.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.motion import Window
 from fleetd.orbit.station import Station
 
-RAY_ERROR_KM = 0.001
+RAY_ERROR_KM = 1e-5
 _PIECE_S = 120.0
 _SHORTEST_WINDOW_S = 1e-3
 _DEGREE = 8
 _UNWRAP_STEP_S = 2.0
 _MOST_UNWRAP_STEPS = 20_000
-_OVERHEAD = 1e-12  # of the ray's length: below this horizontal part the azimuth has no meaning and its rate is given as 0
+_OVERHEAD = (
+    1e-12  # of the ray's length: below this horizontal part the azimuth has no meaning and its rate is given as 0
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ class Trajectory:
         window = Window(start, length_s)
         errors, ground_km = window.position_km(elements.satrec(), after_s)
         if errors.any():
-            raise ElementsError(f"{elements.source or elements.name}: SGP4 fails within {start:%Y-%m-%d %H:%M} to {end:%H:%M}")
+            raise ElementsError(
+                f"{elements.source or elements.name}: SGP4 fails within {start:%Y-%m-%d %H:%M} to {end:%H:%M}"
+            )
         axes = np.array([station.east, station.north, station.up])
         local_km = (ground_km - np.array(station.position_km)) @ axes.T
         samples = local_km.reshape(count, _DEGREE + 1, 3)

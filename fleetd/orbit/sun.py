@@ -1,0 +1,66 @@
+"""Sunlight: where the Sun is, whether a satellite is lit, how high the Sun stands at a station.
+
+The Sun's place comes from a table, an excerpt of the JPL ephemeris DE421 that reaches from `RANGE[0]` to `RANGE[1]` and
+is refused outside. The Earth's shadow is taken as Skyfield takes it: a satellite is lit unless the line from it to the
+Sun's centre meets a sphere of the equatorial radius. There is no twilight in between; the true one lasts seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import numpy as np
+
+from fleetd.orbit.earth import DATA, DAY_S, Floats, julian_date, tt_minus_utc_s
+from fleetd.orbit.motion import lagrange
+
+SOURCE = "an excerpt of JPL DE421"
+RANGE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2046, 1, 1, tzinfo=UTC)
+_TABLE_START_JD = 2_461_034.5  # 2025-12-25 0h TT, the first row; one row a day
+_EARTH_RADIUS_KM = 6378.1366  # of IERS 2010, as Skyfield's
+_POINTS = 8
+_BASIS = lagrange(_POINTS)
+
+
+@cache
+def _table_km() -> Floats:
+    table: Floats = np.load(DATA / "sun.npy")
+    return table
+
+
+def covers(start: datetime, end: datetime) -> bool:
+    """Whether the Sun's place is known from start to end."""
+    return RANGE[0] <= start and end <= RANGE[1]
+
+
+def sun_km(start: datetime, after_s: Floats) -> Floats:
+    """The Sun's centre from the Earth's in SGP4's frame, (n, 3), at instants after `start`.
+
+    Raises ValueError outside `RANGE`.
+    """
+    last = start + timedelta(seconds=float(np.max(after_s, initial=0.0)))
+    if not covers(start + timedelta(seconds=float(np.min(after_s, initial=0.0))), last):
+        raise ValueError(f"the Sun's place is known from {RANGE[0]:%Y-%m-%d} to {RANGE[1]:%Y-%m-%d} ({SOURCE})")
+    day, fraction = julian_date(start)
+    fractions = fraction + after_s / DAY_S
+    days = (day - _TABLE_START_JD) + fractions + tt_minus_utc_s(day, fractions) / DAY_S
+    stencil = np.floor(days).astype(np.intp) - (_POINTS // 2 - 1)
+    x = days - stencil - (_POINTS - 1) / 2
+    weights = (x[:, None] ** np.arange(_POINTS)) @ _BASIS
+    return np.einsum("nk,nkj->nj", weights, _table_km()[stencil[:, None] + np.arange(_POINTS)])
+
+
+def shadow_depth_km(satellite_km: Floats, towards_sun_km: Floats) -> Floats:
+    """How far inside the Earth's shadow (positive) or outside it (negative) satellites are, across the line to the Sun.
+
+    Both in one frame, (n, 3), from the Earth's centre. On the day side it is minus the distance from the centre, which
+    keeps the sign right; it is continuous where it changes sign.
+    """
+    ray = towards_sun_km - satellite_km
+    ray /= np.sqrt((ray * ray).sum(axis=1))[:, None]
+    along = -(satellite_km * ray).sum(axis=1)
+    radius2 = (satellite_km * satellite_km).sum(axis=1)
+    across = np.sqrt(np.maximum(radius2 - along * along, 0.0))
+    result: Floats = np.where(along > 0, _EARTH_RADIUS_KM - across, -np.sqrt(radius2))
+    return result
