@@ -60,6 +60,9 @@ def serve(
     fault: Annotated[
         list[str] | None, typer.Option(help="NAME[=VALUE][/UNIT][@AFTER_S][+LASTING_S]; may be repeated.")
     ] = None,
+    from_stdin: Annotated[
+        bool, typer.Option("--stdin", help="Take more faults while running: one a line, or `clear NAME`.")
+    ] = False,
     options: Annotated[list[str] | None, typer.Option(help="KEY=NUMBER of the model; may be repeated.")] = None,
     clock: Annotated[str | None, typer.Option(help="The scene's time: EPOCH xRATE [@ANCHOR].")] = None,
     seed: Annotated[int, typer.Option(help="Of all that is left to chance.")] = 0,
@@ -72,7 +75,7 @@ def serve(
     """
     from fleetd_hil.serve import Order, serve_until_told
 
-    order = Order(sim, link, count, others or (), fault or (), options or (), seed, baud, parity.value)
+    order = Order(sim, link, count, others or (), fault or (), options or (), from_stdin, seed, baud, parity.value)
     for violation in asyncio.run(serve_until_told(order, parse_clock(clock), typer.echo)):
         typer.echo(f"{sim}: against the rules: {violation}", err=True)
 

@@ -6,9 +6,12 @@ import asyncio
 import json
 import re
 import signal
+import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import typer
 
 from fleetd.clock import Clock
 from fleetd.errors import ConfigError
@@ -32,6 +35,7 @@ class Order:
     others: Sequence[str] = ()
     faults: Sequence[str] = ()
     options: Sequence[str] = ()
+    from_stdin: bool = False
     seed: int = 0
     baud: int = 9600
     parity: str = "N"
@@ -105,8 +109,36 @@ async def serve_until_told(order: Order, clock: Clock, say: Callable[[str], None
             bench.inject(sim, spec)
         link = f"{place.url_scheme(modbus=bool(sim.units))}://{port.address}"
         say(json.dumps({"sim": order.sim, "link": link, "units": list(sim.units)}))
-        await told.wait()
+        async with asyncio.TaskGroup() as tasks:
+            obeying = tasks.create_task(_obey(bench, sim), name="stdin") if order.from_stdin else None
+            await told.wait()
+            if obeying is not None:
+                obeying.cancel()
     return sim.violations
+
+
+async def _obey(bench: Bench, sim: Sim) -> None:
+    """Take faults from standard input until it ends: each line a fault to inject, or `clear NAME`."""
+    words = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(words), sys.stdin.buffer
+    )
+    try:
+        while line := (await words.readline()).decode(errors="replace"):
+            _inject_or_clear(bench, sim, line.strip())
+    finally:
+        transport.close()
+
+
+def _inject_or_clear(bench: Bench, sim: Sim, line: str) -> None:
+    verb, _, name = line.partition(" ")
+    try:
+        if verb == "clear":
+            sim.faults.clear(name.strip())
+        elif line:
+            bench.inject(sim, line)
+    except ConfigError as error:
+        typer.echo(f"fleethil: {error}", err=True)
 
 
 async def _put(bench: Bench, sim: Sim, place: Place, order: Order) -> Port:

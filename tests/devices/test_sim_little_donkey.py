@@ -14,8 +14,9 @@ from fleetd_hil.models.robot import RobotBuild, RobotModel
 from fleetd_hil.models.streets import Streets
 from fleetd_hil.models.weather import WeatherModel
 from fleetd_hil.sims import little_donkey, weather_station
+from fleetd_hil.sims.framing import crc16
 from fleetd_hil.sims.little_donkey import LittleDonkeyUnit
-from fleetd_hil.sims.modbus import Denial, crc16
+from fleetd_hil.sims.modbus import Denial
 from fleetd_hil.sims.weather_station import WeatherStationUnit
 
 MAP = load_map("little-donkey")

@@ -18,7 +18,8 @@ from fleetd_hil.bench import Bench
 from fleetd_hil.faults import Faults
 from fleetd_hil.line import Pace
 from fleetd_hil.ports import Port
-from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, Denial, Framing, ModbusSim, Table, crc16, rtu_frame
+from fleetd_hil.sims.framing import crc16, rtu_frame
+from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, Denial, Framing, ModbusSim, Table
 
 
 class Cells:

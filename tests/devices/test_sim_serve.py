@@ -69,6 +69,27 @@ async def test_gs232b_on_tcp() -> None:
             assert await ask(link, b"C\r") == b"AZ=077\r\n"
 
 
+async def test_faults_can_come_by_standard_input_while_it_runs() -> None:
+    command = [sys.executable, "-m", "fleetd_hil.cli", "serve", "gs232b", "--link", "tcp://127.0.0.1:0", "--stdin"]
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
+    process = await asyncio.create_subprocess_exec(*command, **pipes)
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    async with asyncio.timeout(20):
+        ready = json.loads(await process.stdout.readline())
+        async with Ports().open(parse_link(ready["link"])) as link:
+            process.stdin.write(b"az-only\nnonsense\n")
+            assert b"unknown fault 'nonsense'" in await process.stderr.readline()
+            assert await ask(link, b"C2\r") == b"AZ=000\r\n"
+            process.stdin.write(b"clear az-only\nnonsense\n")
+            await process.stderr.readline()
+            assert await ask(link, b"C2\r") == b"AZ=000  EL=000\r\n"
+        process.stdin.close()
+        process.terminate()
+        assert await process.wait() == 0
+
+
 async def test_twenty_robots_on_one_port_and_three_on_a_bus_with_the_weather() -> None:
     async with fleethil("little-donkey", "--link", "tcp://127.0.0.1:0", "--count", "20") as ready:
         assert ready["link"].startswith("modbus+tcp://127.0.0.1:")

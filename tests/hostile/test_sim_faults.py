@@ -10,8 +10,9 @@ from fleetd.errors import ConfigError
 from fleetd_hil import catalogue, line
 from fleetd_hil.faults import Faults
 from fleetd_hil.models.rotator import RotatorBuild, RotatorModel
+from fleetd_hil.sims.framing import crc16, rtu_frame
 from fleetd_hil.sims.gs232b import FAULTS, Gs232bSim
-from fleetd_hil.sims.modbus import ModbusSim, crc16, rtu_frame
+from fleetd_hil.sims.modbus import ModbusSim
 
 # How a fault is written
 
@@ -161,6 +162,14 @@ def test_modbus_faults_strike_their_unit_alone(fault: str, expected: list[bytes]
     assert answers(sim, 2) == expected
     assert answers(sim, 1) == [rtu_frame(1, UNIT_2)]
     assert answers(sim, 2, at_s=11.0) == [rtu_frame(2, UNIT_2)]
+
+
+@pytest.mark.parametrize(("fault", "stopped"), [("silent", 0), ("exception", 0), ("half", 1), ("crc", 1)])
+def test_only_a_damaged_answer_hides_that_a_write_was_taken(fault: str, stopped: int) -> None:
+    sim = bus(f"{fault}/2@0+10")
+    sim.attach()(rtu_frame(2, bytes.fromhex("05 00 00 FF 00")), 1.0)
+    (answer,) = sim.attach()(rtu_frame(2, bytes.fromhex("01 00 00 00 01")), 20.0)
+    assert answer.data == rtu_frame(2, bytes([1, 1, stopped]))
 
 
 def test_a_late_unit_is_late() -> None:

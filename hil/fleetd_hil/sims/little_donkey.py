@@ -17,7 +17,8 @@ from fleetd.registers.model import RegisterMap
 from fleetd_hil.faults import FaultKind, Faults
 from fleetd_hil.models.robot import DEPOT, RobotModel, Verdict
 from fleetd_hil.sims.bank import RegisterBank
-from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Denial, Table, crc16
+from fleetd_hil.sims.framing import crc16
+from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Denial, Table
 
 FAULTS = (
     FaultKind("button", "the red button is held down while the fault lasts"),

@@ -1,23 +1,22 @@
-"""The server's side of Modbus: requests to answers, in RTU and TCP framing, for any number of units at one port.
+"""The server's side of Modbus: requests to answers, for any number of units at one port, and their faults.
 
-Written from "MODBUS Application Protocol Specification V1.1b3" (functions 1-6, 15, 16 and exceptions, sections 6 and
-7), "MODBUS over Serial Line V1.02" (RTU frame, CRC) and "MODBUS Messaging on TCP/IP V1.0b" (MBAP header). A unit that
-is not there is silent. Not here: what any register means.
+Written from "MODBUS Application Protocol Specification V1.1b3": functions 1-6, 15, 16 and exceptions, sections 6 and 7.
+A unit that is not there is silent. Not here: frames (`framing`), and what any register means.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fleetd_hil.faults import FaultKind, Faults
 from fleetd_hil.sim import Answer, Feed
+from fleetd_hil.sims.framing import Request, RtuEar, TcpEar, rtu_frame, tcp_frame
 
 FAULTS = (
-    FaultKind("silent", "the unit hears, but does not answer"),
-    FaultKind("exception", "the unit answers every request with this exception", 4.0, "code"),
+    FaultKind("silent", "the unit is dead to the bus: it neither hears nor answers"),
+    FaultKind("exception", "the unit carries nothing out and answers with this exception", 4.0, "code"),
     FaultKind("late", "the unit takes this much longer to answer", 2.0, "s"),
     FaultKind("half", "the answer breaks off in the middle"),
     FaultKind("crc", "the answer's CRC is wrong; over TCP, the length in its header"),
@@ -40,9 +39,6 @@ _READS: Mapping[int, tuple[Table, int]] = {
 }
 _WRITE_COIL, _WRITE_REGISTER, _WRITE_COILS, _WRITE_REGISTERS = 5, 6, 15, 16
 _BROADCAST = 0
-_LONGEST_RTU = 256
-_OTHER_LENGTHS = {7: 4, 8: 8, 11: 4, 12: 4, 17: 4, 22: 10, 24: 6, 43: 7}  # whole frames, so that they can be declined
-_MBAP = struct.Struct(">HHHB")
 
 
 class Denial(Exception):
@@ -77,15 +73,6 @@ class Unit(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One request as it came, with its transaction number (0 on RTU)."""
-
-    unit: int
-    pdu: bytes
-    transaction: int = 0
-
-
 class ModbusSim:
     """Units that share one port: a serial bus, or a gateway's TCP port."""
 
@@ -103,10 +90,9 @@ class ModbusSim:
 
     def attach(self) -> Feed:
         """An ear for one connection, with its own half-read frame and transactions."""
-        return _RtuEar(self).feed if self.framing == "rtu" else _TcpEar(self).feed
+        return (RtuEar if self.framing == "rtu" else TcpEar)(self._answer).feed
 
-    def answer(self, request: _Request, at_s: float, frame: _Frame) -> list[Answer]:
-        """What comes back, if anything, in `frame`'s framing."""
+    def _answer(self, request: Request, at_s: float) -> list[Answer]:
         if request.unit == _BROADCAST and self.framing == "rtu":
             for each in self.units.values():
                 _carry_out(each, request.pdu, at_s)
@@ -114,31 +100,34 @@ class ModbusSim:
         unit = self.units.get(request.unit)
         if unit is None or self._fault("silent", request, at_s) is not None:
             return []
-        pdu = self._bent(_carry_out(unit, request.pdu, at_s), request, at_s)
+        if (code := self._fault("exception", request, at_s)) is not None:
+            pdu = bytes([request.pdu[0] | 0x80, int(code)])
+        else:
+            pdu = self._bent(_carry_out(unit, request.pdu, at_s), request, at_s)
         if unit.locked:
             return []
-        shown = request.unit % 247 + 1 if self._fault("wrong-unit", request, at_s) is not None else request.unit
-        data = frame(shown, pdu, self._fault("crc", request, at_s) is not None)
-        if self._fault("half", request, at_s) is not None:
-            data = data[: len(data) // 2]
+        data = self._framed(pdu, request, at_s)
         return [Answer(data, unit.turnaround_s + (self._fault("late", request, at_s) or 0.0))]
 
-    def _fault(self, name: str, request: _Request, at_s: float) -> float | None:
+    def _fault(self, name: str, request: Request, at_s: float) -> float | None:
         return self.faults.value(name, at_s, request.unit)
 
-    def _bent(self, pdu: bytes, request: _Request, at_s: float) -> bytes:
-        function = request.pdu[0]
-        if (code := self._fault("exception", request, at_s)) is not None:
-            return bytes([function | 0x80, int(code)])
+    def _bent(self, pdu: bytes, request: Request, at_s: float) -> bytes:
         if self._fault("wrong-function", request, at_s) is not None:
             return bytes([pdu[0] ^ 0x07]) + pdu[1:]
-        if self._fault("short", request, at_s) is not None and function in (3, 4) and pdu[0] == function:
-            return bytes([function, pdu[1] - 2]) + pdu[2:-2]
+        if self._fault("short", request, at_s) is not None and pdu[0] in (3, 4):
+            return bytes([pdu[0], pdu[1] - 2]) + pdu[2:-2]
         return pdu
 
-
-class _Frame(Protocol):
-    def __call__(self, unit: int, pdu: bytes, damaged: bool, /) -> bytes: ...
+    def _framed(self, pdu: bytes, request: Request, at_s: float) -> bytes:
+        damaged = self._fault("crc", request, at_s) is not None
+        unit = request.unit % 247 + 1 if self._fault("wrong-unit", request, at_s) is not None else request.unit
+        if self.framing == "rtu":
+            data = rtu_frame(unit, pdu, damaged=damaged)
+        else:
+            stale = self._fault("wrong-transaction", request, at_s) is not None
+            data = tcp_frame(request.last_transaction if stale else request.transaction, unit, pdu, damaged=damaged)
+        return data[: len(data) // 2] if self._fault("half", request, at_s) is not None else data
 
 
 # One request
@@ -206,95 +195,3 @@ def _packed_bits(cells: Sequence[int]) -> bytes:
     for index, bit in enumerate(cells):
         data[index // 8] |= (bit & 1) << index % 8
     return bytes(data)
-
-
-# Framing
-
-
-def crc16(data: bytes | bytearray) -> int:
-    """CRC-16/MODBUS, bit by bit as the serial line guide draws it; on the wire the low byte goes first."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA001 if crc & 1 else crc >> 1
-    return crc
-
-
-def rtu_frame(unit: int, pdu: bytes, damaged: bool = False, /) -> bytes:
-    """A frame for a serial line."""
-    data = bytes([unit]) + pdu
-    return data + struct.pack("<H", crc16(data) ^ (0x5A5A if damaged else 0))
-
-
-class _RtuEar:
-    """Finds requests on a serial line by their length and CRC; what comes before one is noise."""
-
-    def __init__(self, sim: ModbusSim) -> None:
-        self._sim = sim
-        self._unread = bytearray()
-
-    def feed(self, data: bytes, at_s: float) -> list[Answer]:
-        """Answer each whole request."""
-        self._unread += data
-        answers: list[Answer] = []
-        while (found := self._find()) is not None:
-            start, end = found
-            frame = bytes(self._unread[start:end])
-            del self._unread[:end]
-            answers += self._sim.answer(_Request(frame[0], frame[1:-2]), at_s, rtu_frame)
-        del self._unread[:-_LONGEST_RTU]
-        return answers
-
-    def _find(self) -> tuple[int, int] | None:
-        for start in range(len(self._unread) - 3):
-            end = start + _rtu_length(self._unread, start)
-            frame = self._unread[start:end]
-            if end <= len(self._unread) and crc16(frame[:-2]) == int.from_bytes(frame[-2:], "little"):
-                return start, end
-        return None
-
-
-def _rtu_length(data: bytearray, start: int) -> int:
-    """How long the request that begins at `start` is; too long to be there while its length is not."""
-    function = data[start + 1]
-    if function in _READS or function in (_WRITE_COIL, _WRITE_REGISTER):
-        return 8
-    if function in (_WRITE_COILS, _WRITE_REGISTERS):
-        return 9 + data[start + 6] if len(data) > start + 6 else _LONGEST_RTU + 1
-    return _OTHER_LENGTHS.get(function, _LONGEST_RTU + 1)
-
-
-class _TcpEar:
-    """Finds requests by the length in their header."""
-
-    def __init__(self, sim: ModbusSim) -> None:
-        self._sim = sim
-        self._unread = bytearray()
-        self._last = 0
-
-    def feed(self, data: bytes, at_s: float) -> list[Answer]:
-        """Answer each whole request; a header that cannot be right empties the buffer."""
-        self._unread += data
-        answers: list[Answer] = []
-        while len(self._unread) >= _MBAP.size + 1:
-            transaction, protocol, length, unit = _MBAP.unpack_from(self._unread)
-            if protocol != 0 or not 2 <= length <= 254:
-                self._unread.clear()
-                break
-            if len(self._unread) < 6 + length:
-                break
-            pdu = bytes(self._unread[_MBAP.size : 6 + length])
-            del self._unread[: 6 + length]
-            answers += self._answer(_Request(unit, pdu, transaction), at_s)
-        return answers
-
-    def _answer(self, request: _Request, at_s: float) -> list[Answer]:
-        wrong = self._sim.faults.value("wrong-transaction", at_s, request.unit) is not None
-        transaction = self._last if wrong else request.transaction
-        self._last = request.transaction
-
-        def frame(unit: int, pdu: bytes, damaged: bool, /) -> bytes:
-            return _MBAP.pack(transaction, 0, len(pdu) + 1 + 2 * damaged, unit) + pdu
-
-        return self._sim.answer(request, at_s, frame)
