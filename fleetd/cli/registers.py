@@ -136,6 +136,14 @@ def scan(
     screen.say(f"{found['silent']} silent, {found['not_asked']} not asked, {found['took_s']:.1f} s")
 
 
+@registers_app.command()
+def schema() -> None:
+    """Print the JSON Schema of register maps; editors complete and check maps by it."""
+    from fleetd.registers.loader import map_schema
+
+    typer.echo(map_schema(), nl=False)
+
+
 def _url(link: str) -> LinkUrl:
     from fleetd.cli.modbusline import SCHEMES
     from fleetd.errors import ConfigError

@@ -30,9 +30,9 @@ Address = Annotated[int, Field(ge=0, le=65535)]
 Scalar = bool | int | float | str
 
 SIZES: Mapping[str, int] = {
-    "bool": 1, "u16": 1, "i16": 1, "bits": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4,
+    "bool": 1, "u16": 1, "i16": 1, "bits": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4, "string": 1,
 }  # fmt: skip
-"""Registers (or coils) that one value takes; a string says its own length."""
+"""Registers (or coils) that one value takes, unless it says its own length, as strings must."""
 
 INTEGERS = ("u16", "i16", "u32", "i32", "u64", "i64")
 BIT_TABLES = ("coil", "discrete")
@@ -146,7 +146,10 @@ class ValueSpec(Settings):
             (bool(self.absent) and not is_number, "absent codes belong to numbers"),
             (not self.writable and self.set_only, "set_only belongs to coils that can be written"),
             (self.set_only and self.table != "coil", "set_only belongs to coils"),
-            ("w" in (self.access or "") and self.table in ("discrete", "input"), f"a {self.table} cannot be written"),
+            (
+                "w" in (self.access or "") and self.table in ("discrete", "input"),
+                f"the {self.table} table can only be read",
+            ),
             (self.type == "string" and self.word_order in ("CDAB", "DCBA"), "a string is in order ABCD or BADC"),
             *((_absent_fault(code) is not None, str(_absent_fault(code))) for code in self.absent),
         )
