@@ -141,7 +141,7 @@ async def _arrival(rotator: Rotator, to: AzEl, hand: Hand) -> AzEl:
 
 def _want(words: Sequence[str], count: int, usage: str) -> None:
     if len(words) != count:
-        raise Refusal("usage", f"write it as '{usage}'; {len(words)} words followed the verb")
+        raise Refusal("usage", f"write it as '{usage}'")
 
 
 def _degrees(word: str) -> float:
