@@ -36,8 +36,12 @@ class Sky:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Sunlight on each pass: at its top, the Sun over the station then, and lit intervals with the pass of each."""
+    """Sunlight on each pass: at its top, the Sun over the station then, and lit intervals with the pass of each.
 
+    Where a pass is not `known`, since the Sun's table does not reach it, the other numbers mean nothing.
+    """
+
+    known: Flags
     top_lit: Flags
     sun_elevation_deg: Floats
     whose: Ints
@@ -47,14 +51,14 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One row a pass, in the order of the columns described; `light` is None where the Sun's place is not known."""
+    """One row a pass, in the order of the columns described."""
 
     aos: Sky
     top: Sky
     los: Sky
     closest_s: Floats
     closest_km: Floats
-    light: Light | None
+    light: Light
 
 
 def describe(columns: Columns, motions: Motions, stations: Sequence[Station], window: Window) -> Detail:
@@ -124,13 +128,10 @@ class _Describer:
         ray, _ = self._ray(whose, closest_s)
         return closest_s, np.sqrt((ray * ray).sum(axis=1))
 
-    def _light(self) -> Light | None:
-        top_s = self._columns.top.after_s
-        try:
-            lit = self._lit(self._whose, self._samples_s)
-            sun_km = self._sun(top_s)
-        except ValueError:
-            return None
+    def _light(self) -> Light:
+        top_s, start = self._columns.top.after_s, self._window.start
+        lit = self._lit(self._whose, self._samples_s)
+        sun_km = self._sun(top_s)
         everyone = np.arange(len(self._columns))
         towards = sun_km - self._places.position_km[self._columns.station]
         up = (self._places.up[self._columns.station] * towards).sum(axis=1)
@@ -142,6 +143,7 @@ class _Describer:
             lambda rows, after_s: self._lit(self._whose[edges[rows]], after_s),
         )
         return Light(
+            sun.known(start, self._columns.aos.after_s) & sun.known(start, self._columns.los.after_s),
             self._lit(everyone, top_s),
             np.degrees(np.arcsin(up / np.sqrt((towards * towards).sum(axis=1)))),
             *self._intervals(lit, edges, edges_s),
@@ -165,8 +167,9 @@ class _Describer:
         return result
 
     def _sun(self, after_s: Floats) -> Floats:
-        """The Sun over the turning ground."""
-        return to_ground(sun.sun_km(self._window.start, after_s), self._window.sidereal(after_s))
+        """The Sun over the turning ground; where it is not known, some place of no meaning."""
+        known_s = np.clip(after_s, *sun.known_s(self._window.start))
+        return to_ground(sun.sun_km(self._window.start, known_s), self._window.sidereal(after_s))
 
 
 def _halve(low_s: Floats, high_s: Floats, truth: NDArray[np.bool_], ask: Callable[[Ints, Floats], Flags]) -> Floats:

@@ -46,8 +46,8 @@ def _delta_t_s() -> Floats:
 
 
 def time_range() -> tuple[datetime, datetime]:
-    """The first and the last instant for which the Earth's rotation is tabled."""
-    return _TABLE_START, _TABLE_START + timedelta(days=len(_delta_t_s()) - 1)
+    """The first and the last day on which the Earth's rotation is known; a month less than the table reaches."""
+    return _TABLE_START + timedelta(days=31), _TABLE_START + timedelta(days=len(_delta_t_s()) - 32)
 
 
 def julian_date(when: datetime) -> tuple[float, float]:

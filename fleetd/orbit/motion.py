@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetd.orbit.earth import DAY_S, Floats, julian_date, sidereal_rad, to_ground
+from fleetd.errors import Refusal
+from fleetd.orbit.earth import DAY_S, Floats, julian_date, sidereal_rad, time_range, to_ground
 from fleetd.orbit.elementset import ElementSet, sgp4_error
 
 Ints = NDArray[np.intp]
@@ -84,6 +85,10 @@ class Window:
     """A stretch of time from `start`, and the sidereal angles of the grids used in it; one for all satellites."""
 
     def __init__(self, start: datetime, length_s: float) -> None:
+        """Raises Refusal where the Earth's rotation is not known at that time."""
+        first, last = time_range()
+        if start < first or start + timedelta(seconds=length_s) > last:
+            raise Refusal("time-range", f"passes can be computed from {first:%Y-%m-%d} to {last:%Y-%m-%d}")
         self.start = start
         self.length_s = length_s
         self._day, self._fraction = julian_date(start)
@@ -122,7 +127,7 @@ class Window:
         return self._grids[step]
 
     def _failing_track(self, model: Any, step: float, after_s: Floats, errors: NDArray[np.uint8]) -> Track:
-        """The stretch around the opening on which SGP4 works, at half the usual step: its last stencils are one-sided."""
+        """The stretch around the opening on which SGP4 works, at half the step, as its last stencils are one-sided."""
         opening_error = int(self.position_km(model, np.zeros(1))[0][0])
         if opening_error:
             return Track(0.0, step, np.empty((0, 3)), 0.0, sgp4_error(opening_error))
@@ -177,10 +182,10 @@ class Motions:
 
 
 def acceleration(position_km: Floats, velocity_km_s: Floats) -> Floats:
-    """Second derivative of an Earth-fixed position in km/s2, from a spherical Earth's pull: for the steps of a search."""
+    """Second derivative of an Earth-fixed position in km/s2 by a spherical Earth's pull, for the steps of a search."""
     x, y, _ = position_km.T
     pull = -_MU_KM3_S2 / (position_km * position_km).sum(axis=1) ** 1.5
-    result = position_km * pull[:, None]
+    result: Floats = position_km * pull[:, None]
     result[:, 0] += 2 * _EARTH_RATE_RAD_S * velocity_km_s[:, 1] + _EARTH_RATE_RAD_S**2 * x
     result[:, 1] += -2 * _EARTH_RATE_RAD_S * velocity_km_s[:, 0] + _EARTH_RATE_RAD_S**2 * y
     return result

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
-
 from xml.parsers import expat
 
 from fleetd.errors import ElementsError

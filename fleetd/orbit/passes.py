@@ -99,12 +99,14 @@ def failures(elements: Sequence[ElementSet], start: datetime, end: datetime) -> 
 
 
 def pass_json(sat_pass: Pass) -> dict[str, Any]:
-    """The pass as JSON values, times in ISO 8601 UTC with milliseconds."""
+    """The pass as JSON values, times in ISO 8601 UTC with milliseconds, other numbers to six decimals."""
 
     def plain(value: Any) -> Any:
         match value:
             case datetime():
                 return iso_ms(value)
+            case float():
+                return round(value, 6)
             case list() | tuple():
                 return [plain(each) for each in value]
             case _:
@@ -159,17 +161,14 @@ class _Records:
         return [Pass(**dict(zip(values, row, strict=True))) for row in rows]
 
     def _sunlight(self) -> dict[str, Sequence[Any]]:
-        light = self._detail.light
-        if light is None:
-            reason = (
-                f"the Sun's place is known from {sun.RANGE[0]:%Y-%m-%d} to {sun.RANGE[1]:%Y-%m-%d} only ({sun.SOURCE})"
-            )
-            return {"sunlit": [None] * len(self._columns), "sunlit_reason": [reason] * len(self._columns)}
-        begins, ends = self._times(light.begin_s), self._times(light.end_s)
+        light, reason = self._detail.light, sun.out_of_range()
+        lit = light.known[light.whose]
+        begins, ends = self._times(light.begin_s[lit]), self._times(light.end_s[lit])
         return {
-            "sunlit": light.top_lit.tolist(),
-            "sun_elevation_deg": light.sun_elevation_deg.tolist(),
-            "sunlit_intervals": self._per_pass(light.whose.tolist(), list(zip(begins, ends, strict=True))),
+            "sunlit": self._unless(~light.known, light.top_lit.tolist()),
+            "sunlit_reason": ["" if known else reason for known in light.known.tolist()],
+            "sun_elevation_deg": self._unless(~light.known, light.sun_elevation_deg.tolist()),
+            "sunlit_intervals": self._per_pass(light.whose[lit].tolist(), list(zip(begins, ends, strict=True))),
         }
 
     def _failures(self) -> list[str]:

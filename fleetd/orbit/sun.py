@@ -7,10 +7,11 @@ Sun's centre meets a sphere of the equatorial radius. There is no twilight in be
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetd.orbit.earth import DATA, DAY_S, Floats, julian_date, tt_minus_utc_s
 from fleetd.orbit.motion import lagrange
@@ -29,9 +30,21 @@ def _table_km() -> Floats:
     return table
 
 
-def covers(start: datetime, end: datetime) -> bool:
-    """Whether the Sun's place is known from start to end."""
-    return RANGE[0] <= start and end <= RANGE[1]
+def out_of_range() -> str:
+    """Why nothing is said of sunlight outside `RANGE`, in words for people."""
+    return f"the Sun's place is known from {RANGE[0]:%Y-%m-%d} to {RANGE[1]:%Y-%m-%d} only ({SOURCE})"
+
+
+def known_s(start: datetime) -> tuple[float, float]:
+    """From when to when the Sun's place is known, in seconds after `start`."""
+    first, last = ((edge - start).total_seconds() for edge in RANGE)
+    return first, last
+
+
+def known(start: datetime, after_s: Floats) -> NDArray[np.bool_]:
+    """Whether the Sun's place is known at instants after `start`."""
+    first, last = known_s(start)
+    return (first <= after_s) & (after_s <= last)
 
 
 def sun_km(start: datetime, after_s: Floats) -> Floats:
@@ -39,16 +52,16 @@ def sun_km(start: datetime, after_s: Floats) -> Floats:
 
     Raises ValueError outside `RANGE`.
     """
-    last = start + timedelta(seconds=float(np.max(after_s, initial=0.0)))
-    if not covers(start + timedelta(seconds=float(np.min(after_s, initial=0.0))), last):
-        raise ValueError(f"the Sun's place is known from {RANGE[0]:%Y-%m-%d} to {RANGE[1]:%Y-%m-%d} ({SOURCE})")
+    if not known(start, after_s).all():
+        raise ValueError(out_of_range())
     day, fraction = julian_date(start)
     fractions = fraction + after_s / DAY_S
     days = (day - _TABLE_START_JD) + fractions + tt_minus_utc_s(day, fractions) / DAY_S
     stencil = np.floor(days).astype(np.intp) - (_POINTS // 2 - 1)
     x = days - stencil - (_POINTS - 1) / 2
     weights = (x[:, None] ** np.arange(_POINTS)) @ _BASIS
-    return np.einsum("nk,nkj->nj", weights, _table_km()[stencil[:, None] + np.arange(_POINTS)])
+    place: Floats = np.einsum("nk,nkj->nj", weights, _table_km()[stencil[:, None] + np.arange(_POINTS)])
+    return place
 
 
 def shadow_depth_km(satellite_km: Floats, towards_sun_km: Floats) -> Floats:

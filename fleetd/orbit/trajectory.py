@@ -26,9 +26,8 @@ _SHORTEST_WINDOW_S = 1e-3
 _DEGREE = 8
 _UNWRAP_STEP_S = 2.0
 _MOST_UNWRAP_STEPS = 20_000
-_OVERHEAD = (
-    1e-12  # of the ray's length: below this horizontal part the azimuth has no meaning and its rate is given as 0
-)
+# Of the ray's length: with a horizontal part below this the azimuth has no meaning, and its rate is given as 0.
+_OVERHEAD = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class Trajectory:
         return math.degrees(math.atan2(east, north)) % 360
 
     def _continuous_deg(self, azimuth_deg: float, after_s: float) -> float:
-        """The azimuth with the whole turns that it has by then: those that bring it nearest to the unwrapped samples."""
+        """The azimuth with as many whole turns as bring it nearest to the unwrapped samples."""
         steps = min(max(after_s / self._unwrap_step_s, 0.0), len(self._unwrapped_deg) - 1.0)
         number = min(int(steps), len(self._unwrapped_deg) - 2)
         before, after = self._unwrapped_deg[number : number + 2]
