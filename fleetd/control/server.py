@@ -24,7 +24,7 @@ from fleetd.errors import ConfigError, Refusal
 log = structlog.get_logger(__name__)
 
 _BACKLOG = 128
-_END_WITHIN_S = 1.0
+END_WITHIN_S = 1.0
 _OTHERS_AND_EXECUTE = 0o117  # what is masked out of 0777 to leave 0660
 
 
@@ -36,7 +36,7 @@ async def serve(house: House, path: Path) -> AsyncIterator[None]:
     """
     with _held(path.with_name(f"{path.name}.lock")), _bound(path) as listener:
         runner = web.AppRunner(
-            _application(house), access_log=None, shutdown_timeout=_END_WITHIN_S, handle_signals=False
+            _application(house), access_log=None, shutdown_timeout=END_WITHIN_S, handle_signals=False
         )
         await runner.setup()
         try:

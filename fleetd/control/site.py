@@ -28,7 +28,7 @@ _KINDS: dict[str, type] = {
 _WORDS = {kind: word for word, kind in _KINDS.items()}
 _WATCH_CAPACITY = 2_000
 _BATCH = 200
-_SIGN_OF_LIFE_S = 15.0  # real time; an empty line then shows whether anybody still listens
+SIGN_OF_LIFE_S = 15.0  # real time; an empty line then shows whether anybody still listens
 
 WATCHERS = web.AppKey("watchers", set[asyncio.Task[Any] | None])
 
@@ -133,7 +133,7 @@ async def _stream(records: Subscription, response: web.StreamResponse, device: s
 
 async def _lines(records: Subscription, device: str) -> bytes:
     try:
-        async with asyncio.timeout(_SIGN_OF_LIFE_S):
+        async with asyncio.timeout(SIGN_OF_LIFE_S):
             batch = await records.get_batch(_BATCH)
     except TimeoutError:
         return b"\n"

@@ -44,6 +44,8 @@ class FakeRobot:
     verdicts: dict[int, ReadBack] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=lambda: {"state": "idle", "stop_latched": False})
     stops: int = 0
+    connects: int = 0
+    stop_hold: asyncio.Event | None = None
     stop_failures: list[DeviceError] = field(default_factory=list)
     heartbeats: list[float] = field(default_factory=list)
     reads: list[float] = field(default_factory=list)
@@ -60,6 +62,7 @@ class FakeRobot:
         await asyncio.sleep(0)
         if not self.there:
             raise LinkLost("no route to it")
+        self.connects += 1
         yield self
 
     @property
@@ -86,6 +89,8 @@ class FakeRobot:
         if not self.there:
             raise LinkLost("it went away")
         self.stops += 1
+        if self.stop_hold is not None:
+            await self.stop_hold.wait()
 
     async def perform(self, number: int, action: str, args: Mapping[str, Any], /) -> ReadBack:
         await asyncio.sleep(0)

@@ -23,6 +23,8 @@ from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
 from fleetd.contact.settings import AntennaSettings, ContactsSettings, DirectionSettings, SlewSettings
 from fleetd.contact.sky import Satellite
+from fleetd.control import server
+from fleetd.control import site as site_routes
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.devices import AzEl, RotatorLimits
@@ -461,13 +463,23 @@ async def test_a_watcher_that_never_reads_delays_nobody_and_goes_with_the_daemon
         assert reader is not None
 
 
-async def test_the_end_of_the_daemon_does_not_wait_for_watchers(tmp_path: Path) -> None:
+async def test_a_silent_stream_shows_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site_routes, "SIGN_OF_LIFE_S", 0.01)
+    async with door(tmp_path) as here, here.session.get("http://fleetd/v1/watch?kinds=contact") as stream:
+        assert await stream.content.readline() == b"\n"
+
+
+@pytest.mark.timeout(20)
+async def test_the_end_of_the_daemon_does_not_wait_for_watchers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "END_WITHIN_S", 1000.0)
     async with door(tmp_path) as here:
         path = tmp_path / "other.sock"
         async with ClientSession(connector=UnixConnector(str(path))) as session:
             async with serve(here.house, path):
                 stream = await session.get("http://fleetd/v1/watch")
-            # Cancelled at once, not after the second that other requests get: the stream ends without its final chunk.
+            # Cancelled: the stream ends without its final chunk.
             with pytest.raises(ClientPayloadError):
                 await stream.read()
 

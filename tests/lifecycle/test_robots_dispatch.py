@@ -12,7 +12,8 @@ from robots_bench import NOON, FakeRobot, bench
 from fleetd.clock import VirtualClock
 from fleetd.devices import Outcome, ReadBack
 from fleetd.errors import Declined, LinkLost, ReplyTimeout, StoreError
-from fleetd.records import Event, Stage
+from fleetd.records import Command, Event, Stage
+from fleetd.store.ledger import Entry
 
 
 async def test_a_command_is_accepted_started_and_read_back(tmp_path: Path) -> None:
@@ -154,6 +155,8 @@ async def test_a_command_in_doubt_is_asked_after_and_never_written_twice(
         await site.clock.advance(1)  # the back-off of the reconnect
         assert (await site.settled()).stage is stage
         assert len(robot.written) == int(takes)
+        # A failed exchange ends the link at once, not at the next poll; a well-formed no does not.
+        assert robot.connects == (1 if isinstance(error, Declined) else 2)
 
 
 async def test_a_robot_lost_for_good_leaves_the_outcome_unknown(tmp_path: Path) -> None:
@@ -205,6 +208,41 @@ async def test_what_was_accepted_before_a_restart_runs_after_it_if_still_in_time
         assert (await site.settled("late")).stage is Stage.FAILED
         assert (await site.settled("timely")).stage is Stage.SUCCEEDED
         assert [args for _, _, args in robot.written] == [{"stop": 7}]
+
+
+async def test_a_stop_that_comes_while_a_command_is_being_noted_still_overtakes_it(tmp_path: Path) -> None:
+    async with bench(tmp_path) as site:
+        await site.online()
+        noted, go_on, accept = asyncio.Event(), asyncio.Event(), site.store.ledger.accept
+
+        async def slowly(command: Command) -> Entry:
+            entry = await accept(command)
+            if command.action != "stop":
+                noted.set()
+                await go_on.wait()
+            return entry
+
+        site.store.ledger.accept = slowly  # type: ignore[method-assign]
+        sending = asyncio.create_task(site.dispatch.submit(site.command()), name="sending")
+        await noted.wait()
+        await site.dispatch.stop("robot-01", "test")
+        go_on.set()
+        assert (await sending).reason == "purged by a stop"
+        assert site.robots["robot-01"].written == []
+
+
+async def test_nothing_is_sent_while_a_stop_is_not_obeyed_yet(tmp_path: Path) -> None:
+    robot = FakeRobot(stop_hold=asyncio.Event())
+    async with bench(tmp_path, {"robot-01": robot}) as site:
+        await site.online()
+        stopped = await site.dispatch.stop("robot-01", "test")
+        await site.until(lambda: robot.stops == 1)
+        await site.dispatch.submit(site.command())
+        await site.clock.advance(5)
+        assert site.stages() == ["accepted"]
+        robot.stop_hold.set()  # type: ignore[union-attr]
+        assert (await site.settled(stopped.id)).stage is Stage.SUCCEEDED
+        assert (await site.settled()).stage is Stage.SUCCEEDED
 
 
 async def test_commands_of_one_robot_run_one_at_a_time_and_in_order(tmp_path: Path) -> None:
@@ -296,7 +334,13 @@ async def test_a_stop_is_taken_even_if_it_is_old_and_the_store_is_broken(tmp_pat
         broken = await site.dispatch.submit(site.command(id="s2", action="stop", args={}))
         assert broken.stage is Stage.ACCEPTED
         assert (await site.settled("s2")).stage is Stage.SUCCEEDED
-        assert site.robots["robot-01"].stops == 2
+        site.store.ledger._writer._connection.execute("PRAGMA query_only = OFF")
+        site.store.ledger._writer._connection.execute(
+            "ALTER TABLE ledger RENAME TO lost"
+        )  # now it cannot be read either
+        assert (await site.dispatch.submit(site.command(id="s3", action="stop", args={}))).stage is Stage.ACCEPTED
+        assert (await site.settled("s3")).stage is Stage.SUCCEEDED
+        assert site.robots["robot-01"].stops == 3
         assert site.robots["robot-01"].written == []
 
 

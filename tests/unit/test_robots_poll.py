@@ -164,20 +164,22 @@ async def test_a_reading_bears_the_time_of_its_answer_and_its_doubts() -> None:
     assert (reading.at, reading.quality, reading.values) == (NOON, Quality.SUSPECT, {"state": "idle"})
 
 
-async def test_a_lost_device_is_stale_under_its_old_time_once_then_offline_then_back() -> None:
+@pytest.mark.parametrize("loss", [{"there": False}, {"silence_s": 0.5}], ids=["gone", "silent"])
+async def test_a_lost_device_is_stale_under_its_old_time_once_then_offline_then_back(loss: dict[str, Any]) -> None:
     scene = Scene()
     unit = Unit(scene.clock)
     async with scene.working({"unit": unit}, Rhythm(1.0)) as pollers:
         await scene.clock.advance(3)
         good = scene.readings()[-1]
-        unit.there = False
+        for fault, value in loss.items():
+            setattr(unit, fault, value)
         await scene.clock.advance(30)
         stale = scene.readings()[-1]
         assert (stale.at, stale.values, stale.quality) == (good.at, good.values, Quality.STALE)
         assert [reading.quality for reading in scene.readings()].count(Quality.STALE) == 1
         assert scene.states() == [DeviceState.ONLINE, DeviceState.STALE, DeviceState.OFFLINE]
         assert not pollers["unit"].online.is_set()
-        unit.there = True
+        unit.there, unit.silence_s = True, None
         await scene.clock.advance(3)
         assert scene.states()[-1] is DeviceState.ONLINE
         assert scene.readings()[-1].quality is Quality.GOOD
