@@ -126,11 +126,13 @@ class Antenna:
         """Begin to turn to a direction for an operator. Raises Refusal, and DeviceError if the rotator does not."""
         self.hold.check(by)
         await self._move(self._target(to), by_time=False)
+        self.hold.moved(by)
 
     async def park(self, *, by: str = "operator") -> None:
         """Begin to turn to where it rests. Raises as `point`."""
         self.hold.check(by)
         await self._move(self.settings.park.direction, by_time=False)
+        self.hold.moved(by)
 
     async def track(self, to: AzEl, *, by: str) -> None:
         """Follow a direction that depends on the time, for a contact; less than the dead band is not sent.
@@ -170,6 +172,7 @@ class Antenna:
     async def lock(self, who: str, why: str) -> None:
         """Refuse all motion until `unlock`, and stop. If that fails (DeviceError) it is locked all the same."""
         self.interlock.lock = MaintenanceLock(who, why)
+        self.hold.free()
         await self.stop(by=who)
 
     def unlock(self) -> None:

@@ -49,11 +49,18 @@ class Hold:
             self._stopped_by = by
 
     def check(self, who: str) -> None:
-        """Raise Refusal unless `who` may move it now; an operator who may has it for one lease more."""
+        """Raise Refusal unless `who` may move it now."""
         owner = self.owner
         if owner not in (None, who):
             raise Refusal("in-use", f"{self._antenna} is held by {owner}")
         if self._contact is not None and self._stopped_by is not None:
             raise Refusal("stopped", f"{self._antenna} was stopped by {self._stopped_by}")
+
+    def moved(self, by: str) -> None:
+        """It was moved: an operator who did so has it for one lease more."""
         if self._contact is None:
-            self._operator, self._operator_until_s = who, self._clock.monotonic() + self._operator_lease_s
+            self._operator, self._operator_until_s = by, self._clock.monotonic() + self._operator_lease_s
+
+    def free(self) -> None:
+        """No operator has it any longer."""
+        self._operator_until_s = float("-inf")

@@ -26,8 +26,6 @@ class Tally:
     missing: int = 0
     off_beam_s: float = 0.0
     max_error_deg: float | None = None
-    trouble: bool = False
-    """Whether the antenna was hindered at a time when it mattered."""
     track: list[tuple[float, float, float, float, float]] = field(default_factory=list)
     _able: int = 0
     _square_sum: float = 0.0

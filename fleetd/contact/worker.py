@@ -43,6 +43,7 @@ class Worker:
         self._path: AxisPath | None = None
         self._tally: Tally | None = None
         self._hindrance = ""
+        self._trouble = ""
         self._marks: deque[tuple[datetime, str, str]] = deque()
         self._started_at = self._clock.now()
         self._ahead_s = self._civil_ahead_s()
@@ -79,6 +80,7 @@ class Worker:
             due_s = max(due_s + period_s, self._clock.monotonic())
             left_s = (self._candidate.end - self._clock.now()).total_seconds()
             await self._clock.sleep(min(due_s - self._clock.monotonic(), left_s))
+        self._watch_clock()
         self._pass_marks(self._clock.now())
         self._conclude()
 
@@ -134,7 +136,8 @@ class Worker:
         """Go on until LOS all the same: what fails now may work a second later."""
         if self._tally is not None:
             self._tally.hindered()
-            self._tally.trouble |= self._clock.now() >= self._candidate.begin
+        if self._clock.now() >= self._candidate.begin:
+            self._trouble = self._trouble or reason
         if not self._hindrance:
             self._hindrance = reason
             self._say("contact-hindered", reason, Severity.WARNING)
@@ -155,9 +158,9 @@ class Worker:
     def _conclude(self) -> None:
         tally = self._tally
         if tally is None or tally.samples == 0:
-            self._end("failed", self._hindrance or "the antenna's position was never read")
-        elif tally.trouble:
-            self._end("degraded", self._hindrance or "the antenna was hindered for a while")
+            self._end("failed", self._trouble or "the antenna's position was never read")
+        elif self._trouble:
+            self._end("degraded", self._trouble)
         else:
             self._end("worked", "")
 
@@ -243,7 +246,9 @@ class Worker:
         """Notice a stepped clock: the antenna follows it, since it may have been set right, but people are told."""
         ahead_s = self._civil_ahead_s()
         if abs(step_s := ahead_s - self._ahead_s) > _CLOCK_STEP_S:
-            self._say("clock-stepped", f"the clock was set by {step_s:+.1f} s in mid contact", Severity.WARNING)
+            text = f"the clock was set by {step_s:+.1f} s in mid contact"
+            self._trouble = self._trouble or text
+            self._say("clock-stepped", text, Severity.WARNING)
         self._ahead_s = ahead_s
 
     def _civil_ahead_s(self) -> float:

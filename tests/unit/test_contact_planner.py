@@ -17,7 +17,7 @@ from fleetd.contact.planner import best_selection, make_plan
 from fleetd.contact.settings import ContactsSettings
 from fleetd.errors import Refusal
 from fleetd.orbit.elementset import ElementSet
-from fleetd.orbit.passes import Pass
+from fleetd.orbit.passes import Station, find_passes
 from fleetd.orbit.settings import SatelliteSettings
 
 T = datetime(2026, 11, 11, 12, tzinfo=UTC)
@@ -25,6 +25,7 @@ ELEMENTS = ElementSet(
     norad_id=1, name="one", epoch=T, inclination_deg=97.5, raan_deg=0.0, eccentricity=0.001,
     argument_of_perigee_deg=0.0, mean_anomaly_deg=0.0, mean_motion_rev_day=15.2, bstar=1e-5,
 )  # fmt: skip
+SOME_PASS = find_passes([ELEMENTS], [Station("here", 30.27, 120.15)], T, T + timedelta(days=1))[0]
 SATELLITES = {
     name: SatelliteSettings(name=name, norad_id=1, elements=["x"], priority=priority)
     for name, priority in (("one", 1), ("two", 2), ("rare", 0))
@@ -36,11 +37,9 @@ def at(minutes: float) -> datetime:
 
 
 def candidate(begin: float, end: float, satellite: str = "one", priority: int | None = None) -> Candidate:
-    sat_pass = Pass(
-        satellite=satellite, norad_id=1, station="here", aos=at(begin), culmination=at((begin + end) / 2), los=at(end),
-        max_elevation_deg=45.0, aos_azimuth_deg=0.0, culmination_azimuth_deg=90.0, los_azimuth_deg=180.0,
-        elements_epoch=T,
-    )  # fmt: skip
+    sat_pass = msgspec.structs.replace(
+        SOME_PASS, satellite=satellite, aos=at(begin), culmination=at((begin + end) / 2), los=at(end)
+    )
     priority = SATELLITES[satellite].priority if priority is None else priority
     return Candidate(pass_id(satellite, at(begin)), satellite, sat_pass, at(begin), at(end), priority, ELEMENTS)
 
