@@ -210,6 +210,30 @@ async def test_a_late_answer_is_let_pass_before_the_next_question() -> None:
         assert line.sent_s[2] - line.sent_s[1] >= 0.03 + 0.015
 
 
+async def test_of_two_answers_the_last_one_counts_and_is_suspect() -> None:
+    def twice(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        late = wire.frame_rtu(17, struct.pack(">BB3H", 4, 6, 7, 8, 9))
+        return [(0, late + answer_rtu(frame))]
+
+    async with bus_over(RTU, in_turn(twice, good_rtu)) as (bus, _):
+        assert await bus.ask(17, READ) == (VALUES, True)
+        assert await bus.ask(17, READ) == (VALUES, False)
+
+
+async def test_after_an_answer_too_many_the_next_one_is_suspect() -> None:
+    """A device that lags one answer behind cannot be told from a good one by a single answer, but by the second."""
+
+    def one_behind(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        late = wire.frame_rtu(17, struct.pack(">BB3H", 4, 6, 7, 8, 9))
+        return [(0, late), (0.001, answer_rtu(frame))]
+
+    async with bus_over(RTU, in_turn(one_behind, good_rtu)) as (bus, _):
+        await bus.ask(17, READ)
+        await asyncio.sleep(0.005)
+        assert await bus.ask(17, READ) == (VALUES, True)
+        assert await bus.ask(17, READ) == (VALUES, False)
+
+
 async def test_silence_precedes_each_frame() -> None:
     url = parse_link("modbus+rtu:///dev/nowhere?baud=2400&parity=E")  # 11 bits a character: 16 ms of silence
     heard_s: list[float] = []

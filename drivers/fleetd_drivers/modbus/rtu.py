@@ -2,7 +2,7 @@
 
 An answer has nothing but its unit, function and length to say which question it belongs to. So after a timeout the bus
 listens until the line has been quiet for as long as the slowest answer so far took, and the next answer of the unit
-that was silent is marked suspect.
+that was silent is marked suspect; so is one that does not come alone, and the one after an answer too many.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class RtuBus(Bus):
         self._decoder: wire.RtuDecoder | None = None
         self._clear_at = self._loop.time() + self._gap_s
         self._listen_s = self._gap_s  # how long the line must have been quiet before the next request
+        self._answered_by = 0  # the unit that answered last, and how many bytes came unasked since
+        self._spare = 0
         self._blocked_since: float | None = None
         self._wake: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -50,15 +52,25 @@ class RtuBus(Bus):
         self._clear_at = now + self._listen_s
         ask, decoder = self._asked, self._decoder
         if ask is None or decoder is None:
-            return  # noise, or an answer that came too late
+            self._unasked(data)
+            return
         pdu = decoder.feed(data)
         if pdu is None:
             return
         self._slowest_s = max(self._slowest_s, now - self._asked_at)
         self._settled()
+        self._answered_by, self._spare = ask.unit, 0
+        if decoder.doubtful:
+            self._doubted.add(ask.unit)
         # If this was a late answer, then the right one is still to come.
         self._listen(now, self._slowest_s if self._answered(ask, pdu) else 0.0)
         self._pump()
+
+    def _unasked(self, data: bytes) -> None:
+        """Noise, or an answer too many: then what was taken for the answer before it may have been a late one."""
+        self._spare += len(data)
+        if self._spare >= wire.SHORTEST_RTU:
+            self._doubted.add(self._answered_by)
 
     def _send_at_once(self, ask: Ask, _lane: Lane) -> bool:
         now = self._loop.time()

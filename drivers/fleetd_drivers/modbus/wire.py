@@ -8,7 +8,7 @@ framing, 2.5.1). Addresses are zero-based; numbers are big-endian, but for the C
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetd.errors import BadReply, Declined
@@ -33,6 +33,7 @@ EXCEPTIONS: Mapping[int, str] = {
 
 _FAILED = 0x80  # set in the function code of an exception answer
 _MBAP = struct.Struct(">HHHB")
+SHORTEST_RTU = 5  # bytes of the shortest answer on a serial line, an exception
 _MOST_UNMATCHED = 512  # bytes of noise that are searched for an answer; a frame has at most 256
 
 
@@ -168,25 +169,33 @@ class RtuDecoder:
     """Looks for the answer to one request in what a serial line brings, whatever stands before it.
 
     An answer is told by its length and CRC, never by silence, and counts only if it is this unit's to this question.
+    If there are several, the last one counts: those before it were late.
     """
 
     def __init__(self, unit: int, request: Request) -> None:
         self.heard = bytearray()
+        self.doubtful = False  # whether more than one frame came: the answer may be another question's
         # Each shape that an answer may have: the bytes it begins with, and its length on the line.
         self._good = bytes((unit,)) + request.head, request.answer_size + 3
         self._failed = bytes((unit, request.pdu[0] | _FAILED)), 5
 
     def feed(self, data: bytes) -> bytes | None:
         """The answer, from its function code on, once `data` completes it."""
+        self.heard += data
+        found = sorted((*self._frames(*self._good), *self._frames(*self._failed)))
+        if not found:
+            del self.heard[:-_MOST_UNMATCHED]
+            return None
+        start, end = found[-1]
+        self.doubtful = len(found) > 1 or len(self.heard) - end >= SHORTEST_RTU
+        return bytes(self.heard[start + 1 : end - 2])
+
+    def _frames(self, head: bytes, size: int) -> Iterator[tuple[int, int]]:
+        """Where whole frames stand that begin so and are so long."""
         heard = self.heard
-        heard += data
-        for head, size in (self._good, self._failed):
-            at = heard.find(head)
-            while 0 <= at <= len(heard) - size:
-                frame = bytes(heard[at : at + size])
-                if crc16(frame) == 0:  # so it is when the CRC stands behind what it was computed over
-                    return frame[1:-2]
-                at = heard.find(head, at + 1)
-        if len(heard) > _MOST_UNMATCHED:
-            del heard[:-_MOST_UNMATCHED]
-        return None
+        at = heard.find(head)
+        while 0 <= at <= len(heard) - size:
+            whole = crc16(heard[at : at + size]) == 0  # so it is when the CRC stands behind what it was computed over
+            if whole:
+                yield at, at + size
+            at = heard.find(head, at + (size if whole else 1))
