@@ -19,6 +19,7 @@ from fleetd.cli import (
     doctor,
     drivers,
     online,
+    passes,
     ports,
     registers,
     robots,
@@ -87,6 +88,7 @@ def _root(
 
 
 app.command()(online.status)
+app.command()(passes.passes)
 app.command(context_settings={"ignore_unknown_options": True})(antenna.antenna)
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(robots.app, name="robots")

@@ -38,11 +38,20 @@ def audit(
     _show(socket, "audit", as_json=as_json, columns=columns, limit=limit)
 
 
-def watch(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
-    """Follow all records as they happen, until interrupted."""
+def watch(
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this kind: reading, status, event, alarm, result or contact; repeatable."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Only records of this device.")] = None,
+    socket: Socket = DEFAULT_SOCKET,
+    as_json: AsJson = False,
+) -> None:
+    """Follow records as they happen, until interrupted."""
     from fleetd.cli.api import Daemon
 
-    for record in Daemon(socket).stream("watch"):
+    query = ({"kinds": ",".join(kind)} if kind else {}) | ({"device": device} if device else {})
+    for record in Daemon(socket).stream("watch", **query):
         if as_json:
             screen.print_json_line(record)
         else:

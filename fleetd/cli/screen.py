@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PIPE_WIDTH = 240  # a pipe has no width: wide enough that no cell of ours is folded
+_SHORT = 3
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
 _GOOD = frozenset({"online", "good", "ok", "succeeded", "done", "connected", "worked", "booked", "tracking", "up"})
 _BAD = frozenset({"offline", "critical", "failed", "refused", "unknown", "missing", "disconnected", "down", "missed"})
 _WARN = frozenset({"stale", "suspect", "warning", "warn", "quarantined", "started", "accepted", "cancelled"})
@@ -74,21 +76,24 @@ def print_records(columns: Mapping[str, str], records: Iterable[Mapping[str, Any
     print_table(list(columns), rows, empty=empty)
 
 
-def print_answer(answer: Any) -> None:
-    """Any JSON answer: its plain facts first, then each list of objects in it as a table under its name."""
-    if isinstance(answer, list):
-        answer = {"": answer}
-    tables = {name: part for name, part in answer.items() if _is_table(part)}
-    print_facts({name: part for name, part in answer.items() if name not in tables})
-    for name, rows in tables.items():
-        if name:
-            say(f"\n{name}")
-        headings = list(dict.fromkeys(key for row in rows for key in row))
-        print_records({heading: heading for heading in headings}, rows)
+def print_answer(answer: Mapping[str, Any]) -> None:
+    """Any JSON object: its plain facts first, then each group of facts and each list of objects under its name."""
+    groups = {name: part for name, part in answer.items() if _is_group(part)}
+    print_facts({name: part for name, part in answer.items() if name not in groups})
+    for name, part in groups.items():
+        say(f"\n{name}")
+        if isinstance(part, Mapping):
+            print_facts(part)
+        else:
+            headings = [key for key in part[0] if any(row.get(key) not in _NOTHING for row in part)]
+            print_records({heading: heading for heading in headings}, part)
 
 
-def _is_table(part: Any) -> bool:
-    return isinstance(part, list) and all(isinstance(row, dict) for row in part)
+def _is_group(part: Any) -> bool:
+    """Facts that belong together, or objects that make a table; what is empty or short stands on one line."""
+    if isinstance(part, Mapping):
+        return len(part) > _SHORT
+    return isinstance(part, list) and bool(part) and all(isinstance(row, Mapping) for row in part)
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

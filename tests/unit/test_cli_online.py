@@ -129,6 +129,7 @@ def fleetctl(daemon: FakeDaemon, *words: str) -> Result:
         (["contacts", "list"], "/v1/contacts", [CONTACT], "61.5"),
         (["contacts", "explain", "c/1"], "/v1/contacts/c%2F1/explain", {"reason": "the sun is out"}, "the sun is out"),
         (["alarms"], "/v1/alarms", [ALARM], "below the limit of 10 %"),
+        (["passes"], "/v1/passes?hours=24.0", [], "no pass in this window"),
         (["elements"], "/v1/elements", [{"satellite": "tin", "age_days": 1.5, "hash": "abc"}], "1.5"),
         (["relay"], "/v1/relay", {"connected": True, "backlog": 3}, "backlog"),
         (["audit"], "/v1/audit?limit=100", [{"number": 1, "who": "uid:0(root)", "act": "stop"}], "uid:0(root)"),
@@ -268,6 +269,11 @@ def test_watch_prints_a_line_a_record(daemon: FakeDaemon) -> None:
     ]
     programs = fleetctl(daemon, "watch", "--json")
     assert [json.loads(line) for line in programs.stdout.splitlines()] == [reading, event]
+
+
+def test_watch_asks_for_the_kinds_and_the_device_that_are_wanted(daemon: FakeDaemon) -> None:
+    daemon.will("GET", "/v1/watch?kinds=event%2Calarm&device=dish", "")
+    assert fleetctl(daemon, "watch", "--kind", "event", "--kind", "alarm", "--device", "dish").exit_code == 0
 
 
 def test_what_a_device_said_cannot_drive_the_terminal(daemon: FakeDaemon) -> None:
