@@ -28,7 +28,7 @@ from fleetd.supervise import Progress
 
 _TICK_S = 1.0
 _MARGIN = timedelta(seconds=30)  # of trajectory before and after a contact
-_STALE_NEWS_S = 60.0  # what happened longer ago, as while the machine slept, is not announced any more
+_NEWS_S = 60.0  # what happened longer ago, as while the machine slept, is not announced any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,19 +171,21 @@ class Contacts:
         """Every pass is news, booked or not: soon, risen, highest, set."""
         now = self._clock.now()
         for candidate in self._diary.candidates:
-            for when, name in self._news(candidate):
-                fresh = 0 <= (now - when).total_seconds() < _STALE_NEWS_S
+            for name, when, lasting_s in self._news(candidate):
+                fresh = 0 <= (now - when).total_seconds() < lasting_s
                 if fresh and (candidate.id, name) not in self._said:
                     self._said.append((candidate.id, name))
                     text = f"{candidate.id}, up to {candidate.sat_pass.max_elevation_deg:.0f} degrees"
                     self._say(candidate.satellite, name, text, candidate)
 
-    def _news(self, candidate: Candidate) -> list[tuple[datetime, str]]:
+    def _news(self, candidate: Candidate) -> list[tuple[str, datetime, float]]:
+        """What there is to tell of a pass, when it happens, and for how many seconds it is news."""
+        announce_s = self._site.settings.announce_s
         return [
-            (candidate.begin - timedelta(seconds=self._site.settings.announce_s), "pass-soon"),
-            (candidate.begin, "pass-aos"),
-            (candidate.sat_pass.culmination, "pass-culmination"),
-            (candidate.end, "pass-los"),
+            ("pass-soon", candidate.begin - timedelta(seconds=announce_s), announce_s),
+            ("pass-aos", candidate.begin, _NEWS_S),
+            ("pass-culmination", candidate.sat_pass.culmination, _NEWS_S),
+            ("pass-los", candidate.end, _NEWS_S),
         ]
 
     def _say(self, source: str, name: str, text: str, candidate: Candidate, severity: Severity = Severity.INFO) -> None:

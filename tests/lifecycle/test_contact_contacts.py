@@ -1,0 +1,199 @@
+"""All contacts of a site in virtual time: planned, started in time, ended by people, and never worked twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from contact_bench import ELEMENTS, Bench, bench
+
+from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.settings import ContactsSettings
+from fleetd.contact.sky import Satellite
+from fleetd.errors import Refusal
+from fleetd.orbit.passes import Station
+from fleetd.orbit.settings import SatelliteSettings
+from fleetd.supervise import Progress
+
+STATION = Station("here", 30.27, 120.15, 20.0)
+
+
+def satellites(**changes: float) -> list[Satellite]:
+    settings = SatelliteSettings(name="candy-tin", norad_id=ELEMENTS.norad_id, elements=["x"], min_elevation_deg=10.0)
+    return [Satellite(settings, replace(ELEMENTS, **changes) if changes else ELEMENTS)]
+
+
+@dataclass
+class Site:
+    contacts: Contacts
+    made: Bench
+    task: asyncio.Task[None]
+
+    async def eventually(self, done: Callable[[], bool]) -> None:
+        """Let real time pass, in which a search in its thread ends; virtual time stands still but for a tick."""
+        for _ in range(500):
+            if done():
+                return
+            await asyncio.sleep(0.002)
+            await self.made.advance(0.001)
+        raise AssertionError("not so after a second")
+
+    async def until(self, done: Callable[[], bool], step_s: float = 30.0) -> None:
+        await self.made.until(done, within_s=86_400, step_s=step_s)
+
+    def states(self) -> list[str]:
+        return [each.state for each in self.contacts.booked]
+
+
+@asynccontextmanager
+async def site(**changes: object) -> AsyncIterator[Site]:
+    """One antenna and one satellite, the first plan made."""
+    # Searching anew is left to the tests: a thread and a virtual clock do not keep step.
+    settings = ContactsSettings.model_validate({"replan_every_s": 86_400.0} | changes)
+    async with bench(idle_period_s=30.0) as made:
+        contacts = Contacts(
+            ContactSite(satellites(), STATION, {"dish": made.antenna}, settings), made.hub, Progress(made.clock)
+        )
+        task = asyncio.create_task(contacts.run(), name="contacts")
+        one = Site(contacts, made, task)
+        try:
+            await one.eventually(lambda: bool(contacts.booked))
+            yield one
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def test_a_plan_is_made_from_real_passes() -> None:
+    async with site() as here:
+        booked = here.contacts.booked
+        assert 2 <= len(booked) <= 8
+        assert {each.antenna for each in booked} == {"dish"}
+        assert {each.state for each in booked} == {"booked"}
+        assert all(one.los < other.aos for one, other in pairwise(booked))
+        passes = await here.contacts.next_passes(24)
+        assert {each.satellite for each in passes} == {"candy-tin"}
+        assert booked[0].aos in [each.aos for each in passes]
+        explained = here.contacts.explain(booked[0].id)
+        assert explained.booked
+        assert explained.reason.startswith("booked on dish, worth")
+
+
+async def test_a_contact_runs_in_its_time_and_the_next_one_follows() -> None:
+    async with site() as here:
+        first, second = here.contacts.booked[:2]
+        assert first.id == f"candy-tin-{first.aos:%Y%m%dT%H%M%SZ}"
+        await here.until(lambda: "running" in here.states(), step_s=10)
+        assert first.aos - timedelta(seconds=131) < here.made.clock.now() < first.aos
+        await here.until(lambda: bool(here.contacts.recent), step_s=60)
+        (ended,) = here.contacts.recent
+        assert (ended.id, ended.state) == (first.id, "worked")
+        assert here.contacts.booked[0].id == second.id
+        report = here.made.report()
+        assert report.contact == first.id
+        assert report.max_pointing_error_deg is not None
+        assert report.max_pointing_error_deg < 1.5
+        assert here.contacts.explain(first.id).reason == "over on dish: worked"
+        await here.made.advance(2)
+        news = [name for name in here.made.events() if name.startswith("pass-")]
+        assert news == ["pass-soon", "pass-aos", "pass-culmination", "pass-los"]
+
+
+async def test_a_booking_is_cancelled_for_good() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        assert here.contacts.cancel(first.id, "ada").state == "cancelled"
+        assert first.id not in [each.id for each in here.contacts.booked]
+        assert here.contacts.explain(first.id).reason == "cancelled by ada"
+        with pytest.raises(Refusal, match="no contact"):
+            here.contacts.cancel(first.id, "ada")
+        assert here.contacts.book("candy-tin", first.aos, "dish").by_hand
+        assert here.contacts.booked[0].id == first.id
+
+
+async def test_a_running_contact_is_cancelled_with_stop_and_park() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        await here.until(lambda: "running" in here.states(), step_s=10)
+        await here.made.advance(200)
+        here.contacts.cancel(first.id, "ada")
+        await here.made.advance(2)
+        assert [(each.state, each.reason) for each in here.contacts.recent] == [("cancelled", "by ada")]
+        assert here.made.verbs()[-2:] == ["stop", "point"]
+        assert here.made.report().outcome == "cancelled"
+        assert "running" not in here.states()
+
+
+async def test_new_elements_leave_a_running_contact_alone_and_do_not_double_it() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        await here.until(lambda: "running" in here.states(), step_s=10)
+        later = [each.aos for each in here.contacts.booked[1:]]
+        here.contacts.renew(satellites(mean_anomaly_deg=0.2))
+        await here.made.advance(2)
+        await here.eventually(lambda: [each.aos for each in here.contacts.booked[1:]] != later)
+        assert [each.id for each in here.contacts.booked].count(first.id) == 1
+        assert here.contacts.booked[0].aos == first.aos
+        await here.until(lambda: bool(here.contacts.recent), step_s=60)
+        assert here.made.report().elements_hash == ELEMENTS.hash
+        assert first.id not in [each.id for each in here.contacts.booked]
+
+
+async def test_the_end_of_the_daemon_breaks_off_and_leaves_the_antenna_stopped() -> None:
+    async with site() as here:
+        await here.until(lambda: "running" in here.states(), step_s=10)
+        await here.made.advance(200)
+        here.task.cancel()
+        await here.made.advance(1)
+        assert here.task.cancelled()
+        assert here.made.verbs()[-1] == "stop"
+        assert not here.made.rotator.moving
+        assert here.made.report().outcome == "broken-off"
+
+
+async def test_after_a_sleep_past_the_whole_pass_it_is_missed_not_worked_late() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        here.made.clock.step((first.los - here.made.clock.now()).total_seconds() + 10)
+        await here.made.advance(2)
+        assert [(each.id, each.state) for each in here.contacts.recent] == [(first.id, "missed")]
+        assert "contact-missed" in here.made.events()
+        here.made.clock.step(-7200)  # and set back: not worked twice, nor once too late
+        await here.made.advance(2)
+        assert first.id not in [each.id for each in here.contacts.booked]
+
+
+async def test_a_pass_under_way_at_the_start_is_worked_from_where_it_is() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        lead_s = (first.aos - here.made.clock.now()).total_seconds() + 100
+    async with bench() as made:
+        made.clock.step(lead_s)
+        contacts = Contacts(
+            ContactSite(satellites(), STATION, {"dish": made.antenna}, ContactsSettings()),
+            made.hub,
+            Progress(made.clock),
+        )
+        task = asyncio.create_task(contacts.run(), name="contacts")
+        again = Site(contacts, made, task)
+        await again.eventually(lambda: bool(contacts.booked))
+        assert contacts.booked[0].id == first.id  # the same contact as before the restart
+        await again.until(lambda: bool(contacts.recent), step_s=20)
+        assert contacts.recent[0].state == "worked"
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_what_has_no_future_is_refused() -> None:
+    async with site() as here:
+        with pytest.raises(Refusal, match="there is no antenna 'mast'"):
+            here.contacts.book("candy-tin", here.contacts.booked[0].aos, "mast")
+        with pytest.raises(Refusal, match="no pass of 'other'"):
+            here.contacts.book("other", here.contacts.booked[0].aos, "dish")
+        with pytest.raises(Refusal, match="no pass 'x'"):
+            here.contacts.explain("x")
