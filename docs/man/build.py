@@ -57,16 +57,20 @@ def _walk(command: Any, words: str, parent: Any) -> Iterator[Command]:
             words,
             usage.replace(" COMMAND [ARGS]...", ""),
             " ".join((command.help or "").split()),
-            [_record(each, context) for each in command.params if each.param_type_name == "argument"],
-            [_record(each, context) for each in command.params if each.param_type_name == "option"],
+            list(_records(command, context, "argument")),
+            list(_records(command, context, "option")),
         )
     for name, child in children.items():
         yield from _walk(child, f"{words} {name}", context)
 
 
-def _record(parameter: Any, context: Any) -> tuple[str, str]:
-    name, text = parameter.get_help_record(context)
-    return name.removesuffix(" <list[str]>"), " ".join(text.split())
+def _records(command: Any, context: Any, kind: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each argument or option that is not hidden."""
+    for parameter in command.params:
+        record = parameter.get_help_record(context) if parameter.param_type_name == kind else None
+        if record is not None:
+            name, text = record
+            yield name.removesuffix(" <list[str]>"), " ".join(text.split())
 
 
 def man_page(program: str, title: str, intro: str, commands: list[Command], tail: list[tuple[str, list[str]]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,11 +52,12 @@ def watch(
     from fleetd.cli.api import Daemon
 
     query = ({"kinds": ",".join(kind)} if kind else {}) | ({"device": device} if device else {})
-    for record in Daemon(socket).stream("watch", **query):
-        if as_json:
-            screen.print_json_line(record)
-        else:
-            screen.say(_sentence(record))
+    with suppress(KeyboardInterrupt):
+        for record in Daemon(socket).stream("watch", **query):
+            if as_json:
+                screen.print_json_line(record)
+            else:
+                screen.say_shortly(_sentence(record))
 
 
 def _show(socket: Path, what: str, *, as_json: bool, columns: Sequence[str] = (), **query: object) -> None:

@@ -69,7 +69,7 @@ def show(name: RobotName, socket: Socket = DEFAULT_SOCKET, as_json: AsJson = Fal
         return
     values, absent, actions = (answer.pop(part, {}) for part in ("values", "absent", "actions"))
     screen.print_facts(answer)
-    screen.print_table(("value", "", ""), [(each, values[each], absent.get(each)) for each in values], empty="")
+    screen.print_table(("value", "", ""), [(each, values[each], absent.get(each, "")) for each in values], empty="")
     screen.print_table(("action", ""), [(each, spec.get("help")) for each, spec in actions.items()], empty="")
 
 

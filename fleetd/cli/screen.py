@@ -6,6 +6,7 @@ What a device or a broker sent is shown as text, never as markup or terminal con
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,16 @@ def print_json_line(value: Any) -> None:
 def say(text: str) -> None:
     """A line for people."""
     sys.stdout.write(printable(text) + "\n")
+
+
+def say_shortly(text: str) -> None:
+    """A line for people, at once; cut to the width of a terminal, whole in a pipe."""
+    line = printable(text)
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        line = line if len(line) <= columns else f"{line[: columns - 1]}…"
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def complain(text: str) -> None:
@@ -81,7 +92,8 @@ def print_answer(answer: Mapping[str, Any]) -> None:
     groups = {name: part for name, part in answer.items() if _is_group(part)}
     print_facts({name: part for name, part in answer.items() if name not in groups})
     for name, part in groups.items():
-        say(f"\n{name}")
+        say("")
+        say(name)
         if isinstance(part, Mapping):
             print_facts(part)
         else:
