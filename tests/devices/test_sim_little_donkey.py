@@ -145,6 +145,7 @@ def test_stop_coil_latches_and_only_reset_and_resume_end_it() -> None:
     assert robot.tell(3, SEND, 3) == "stop_latched"
     robot.faults.inject("local-reset/1", robot.now_s)
     assert robot.see()["local_reset_pending"] is False
+    robot.coil(1, on=False)
     assert robot.see()["stop_latched"] is True
     robot.coil(2)
     robot.wait(5.0)

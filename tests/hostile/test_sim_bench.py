@@ -16,10 +16,12 @@ from fleetd.errors import LinkLost
 from fleetd.link.ports import Ports
 from fleetd.link.stream import Link
 from fleetd.link.url import parse_link
+from fleetd_hil import catalogue
 from fleetd_hil.bench import Bench
 from fleetd_hil.line import Pace
 from fleetd_hil.models.rotator import RotatorBuild, RotatorModel
 from fleetd_hil.ports import Port
+from fleetd_hil.sims.framing import rtu_frame
 from fleetd_hil.sims.gs232b import Gs232bSim
 
 HERE = b"AZ=010  EL=020\r\n"
@@ -174,27 +176,44 @@ async def test_dropped_answers_never_come(tmp_path: Path) -> None:
         assert await ask(link, b"C\r") == b"AZ=010\r\n"
 
 
-async def test_what_was_said_to_a_closed_port_is_gone(tmp_path: Path) -> None:
-    async with rig("pty", tmp_path) as (bench, sim, _, url):
-        bench.inject(sim, "delay=0.03+1")
-        async with Ports().open(parse_link(url)) as link:
-            await link.write(b"C2\r")
-            await asyncio.sleep(0.025)
-        await asyncio.sleep(0.04)
-        sim.faults.clear("delay")
-        async with Ports().open(parse_link(url)) as link:
-            assert await ask(link, b"C\r") == b"AZ=010\r\n"
+@pytest.mark.parametrize("fault", ["garble=0", "delay=0.03"], ids=["unread", "too late"])
+async def test_what_was_said_to_a_closed_port_is_gone(fault: str, tmp_path: Path) -> None:
+    async with rig("pty", tmp_path) as (bench, sim, port, _):
+        bench.inject(sim, fault)
+        slave = os.open(port.address, os.O_RDWR | os.O_NOCTTY)
+        os.write(slave, b"C2\r")
+        await asyncio.sleep(0.025)
+        os.close(slave)
+        await asyncio.sleep(0.045)
+        slave = os.open(port.address, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            with pytest.raises(BlockingIOError):
+                os.read(slave, 100)
+        finally:
+            os.close(slave)
 
 
-async def test_a_slow_line_takes_its_time_in_scene_seconds(tmp_path: Path) -> None:
+async def test_a_slow_line_takes_its_time_in_scene_seconds() -> None:
     clock = SystemClock()
-    sim = Gs232bSim()
     async with Bench.open(clock) as bench:
-        port = await bench.pty(sim, Pace.of(9600))
+        port = await bench.pty(Gs232bSim(), Pace.of(4800))
         async with Ports().open(parse_link(f"serial://{port.address}")) as link:
+            await ask(link)
             before_s = clock.monotonic()
             assert await ask(link) == b"AZ=000  EL=000\r\n"
-            assert clock.monotonic() - before_s >= 19 * 10 / 9600  # 3 characters there, 16 back, 10 bits each
+            assert clock.monotonic() - before_s >= 19 * 10 / 4800  # 3 characters there, 16 back, 10 bits each
+
+
+async def test_a_device_that_thinks_takes_longer() -> None:
+    clock = SystemClock()
+    sim = catalogue.build("little-donkey", {"turnaround_s": 0.03}, 0, catalogue.Bus("rtu"))
+    async with Bench.open(clock) as bench:
+        port = await bench.tcp(sim)
+        async with Ports().open(parse_link(f"tcp://{port.address}")) as link, link.exchange("a register", 2.0):
+            before_s = clock.monotonic()
+            await link.write(rtu_frame(1, bytes.fromhex("04 00 00 00 01")))
+            assert await link.read_exactly(7) == rtu_frame(1, bytes.fromhex("04 02 4C 44"))
+            assert clock.monotonic() - before_s >= 0.03
 
 
 @both

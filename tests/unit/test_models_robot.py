@@ -161,6 +161,18 @@ def test_doors_open_only_at_rest_and_keep_the_robot_there() -> None:
     assert model.send(1) is Verdict.DONE
 
 
+def test_an_open_door_keeps_a_resumed_robot_where_it_is() -> None:
+    model = driving(door_open_s=20.0)
+    model.hold()
+    model.step(10.0)
+    model.open_door(1)
+    model.resume()
+    model.step(10.0)
+    assert model.speed_m_s == 0
+    model.step(15.0)
+    assert model.speed_m_s > 0
+
+
 def test_it_refuses_what_it_cannot_do() -> None:
     assert robot().send(21) is Verdict.OUT_OF_RANGE
     assert robot(start_charge_percent=4.0).send(2) is Verdict.LOW_BATTERY

