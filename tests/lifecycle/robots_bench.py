@@ -145,6 +145,11 @@ class Bench:
             await asyncio.sleep(0.001)
         raise AssertionError("it did not come to that")
 
+    async def quiet(self) -> None:
+        """Give whatever should not happen the time in which it would, the store's thread included."""
+        for _ in range(20):
+            await asyncio.sleep(0.002)
+
     async def online(self, name: str = "robot-01") -> None:
         await self.until(self.fleet.member(name).poller.online.is_set)
 

@@ -109,6 +109,7 @@ async def test_a_robot_that_comes_back_in_time_gets_its_command(tmp_path: Path) 
     async with bench(tmp_path, {"robot-01": robot}) as site:
         await site.dispatch.submit(site.command())
         await site.clock.advance(20)
+        await site.quiet()
         assert site.stages() == ["accepted"]
         robot.there = True
         await site.clock.advance(2)
@@ -126,6 +127,7 @@ async def test_a_robot_that_comes_back_too_late_does_not(tmp_path: Path) -> None
         assert "no route to it" in result.reason
         robot.there = True
         await site.clock.advance(5)
+        await site.quiet()
         assert robot.written == []
 
 
@@ -239,6 +241,7 @@ async def test_nothing_is_sent_while_a_stop_is_not_obeyed_yet(tmp_path: Path) ->
         await site.until(lambda: robot.stops == 1)
         await site.dispatch.submit(site.command())
         await site.clock.advance(5)
+        await site.quiet()
         assert site.stages() == ["accepted"]
         robot.stop_hold.set()  # type: ignore[union-attr]
         assert (await site.settled(stopped.id)).stage is Stage.SUCCEEDED
@@ -302,6 +305,7 @@ async def test_a_stop_purges_what_waits_for_a_robot_that_is_away_and_is_told_as_
             assert event.name == "stop-pending"
         await site.dispatch.submit(site.command(id="after", expires_at=NOON + timedelta(hours=1)))
         await site.clock.advance(120)
+        await site.quiet()
         assert site.stages(stopped.id) == ["accepted"]
         robot.there = True
         await site.clock.advance(2)
@@ -437,5 +441,5 @@ async def test_nobody_hears_twice_of_an_error_that_nobody_waits_for(tmp_path: Pa
         await asyncio.sleep(0)
         impatient.cancel()
         await asyncio.wait([impatient])
-        await asyncio.sleep(0.02)
+        await site.quiet()
         assert site.robots["robot-01"].written == []
