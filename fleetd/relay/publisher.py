@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,10 +34,12 @@ _STORE_RETRY_S = 1.0
 
 @dataclass(slots=True)
 class _Sent:
+    """A row on its way, one message of it at a time."""
+
     row: Row
-    unanswered: int
+    topic: str
     since: float
-    refusal: Rejected | None = None
+    rest: deque[Message]
 
 
 @dataclass(slots=True)
@@ -164,30 +167,31 @@ class Publisher:
         if row.seq in self._unknown:
             self._unknown.discard(row.seq)
             self.resent += 1
-        sent = _Sent(row, len(messages), asyncio.get_running_loop().time())
+        sent = _Sent(row, messages[0].topic, asyncio.get_running_loop().time(), deque(messages))
         self._in_flight[row.seq] = sent
-        for message in messages:
-            uplink.publish(message).add_done_callback(partial(self._answered, sent, messages[0].topic))
+        self._send_next(uplink, sent)
+
+    def _send_next(self, uplink: Uplink, sent: _Sent) -> None:
+        uplink.publish(sent.rest.popleft()).add_done_callback(partial(self._answered, uplink, sent))
 
     # Answers
 
-    def _answered(self, sent: _Sent, topic: str, answer: asyncio.Future[None]) -> None:
+    def _answered(self, uplink: Uplink, sent: _Sent, answer: asyncio.Future[None]) -> None:
         if answer.cancelled() or self._in_flight.get(sent.row.seq) is not sent:
             return
         failure = answer.exception()
         if isinstance(failure, UplinkLost):
             return  # unknown: stays in flight until the next connection sends it again
-        if isinstance(failure, Rejected):
-            sent.refusal = failure
-        sent.unanswered -= 1
-        if sent.unanswered:
+        if failure is None and sent.rest:
+            with suppress(UplinkLost):
+                self._send_next(uplink, sent)
             return
         del self._in_flight[sent.row.seq]
         self._answered_one.set()
-        if sent.refusal is None:
-            self._acknowledged(sent.row, topic)
+        if isinstance(failure, Rejected):
+            self._hold(sent.row, sent.topic, failure)
         else:
-            self._hold(sent.row, topic, sent.refusal)
+            self._acknowledged(sent.row, sent.topic)
 
     def _acknowledged(self, row: Row, topic: str) -> None:
         self.acks += 1

@@ -40,6 +40,7 @@ _STORE_RETRY_S = 1.0
 _SUBSCRIBE_RETRY_S = 5.0
 _DRAIN_WITHIN_S = 2.0  # real time in which a stopping relay still tries to get rid of what waits
 _LEAVE_WITHIN_S = 3.0
+_HEALTHY_AFTER_S = 10.0  # a shorter connection counts as one more failure in the row
 
 
 class Relay:
@@ -73,6 +74,7 @@ class Relay:
         self._readings_produced = 0
         self._refused_incoming = 0
         self._acks_before = 0
+        self._arrived_s = 0.0
 
     async def run(self) -> None:
         """Relay for ever. Records that the hub publishes before this is running are not seen: run it first.
@@ -204,12 +206,14 @@ class Relay:
         self._uplink = uplink
         self._since = self._clock.now()
         self._acks_before = self._publisher.acks
+        self._arrived_s = self._clock.monotonic()
 
     def _departed(self, uplink: Uplink) -> None:
         self._uplink, self._will = None, None
         self._since = self._clock.now()
         self._refused_incoming += uplink.refused
-        if self._publisher.acks > self._acks_before:
+        lasted_s = self._clock.monotonic() - self._arrived_s
+        if self._publisher.acks > self._acks_before and lasted_s > _HEALTHY_AFTER_S:
             # A broker that has worked: the count of failures starts over, and with it the order of preference.
             self._failures, self._turn = 0, -1
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
 from paho.mqtt.client import Client as Paho
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from fleetd.errors import ConfigError, FleetError
@@ -116,8 +116,7 @@ class Uplink:
         """What comes in, until the connection ends: raises UplinkLost then."""
         try:
             async for message in self._client.messages:
-                payload = message.payload if isinstance(message.payload, bytes) else b""
-                yield Incoming(str(message.topic), payload, bool(message.retain))
+                yield Incoming(str(message.topic), message.payload, message.retain)
         except aiomqtt.MqttError as error:
             raise self._lost() from error
 
@@ -175,30 +174,28 @@ class Uplink:
     # The library's callbacks, all in the event loop but the two of the socket
 
     def _hook(self) -> None:
-        paho = self._paho
+        paho: Any = self._paho
         on_connect, on_message = paho.on_connect, paho.on_message
         on_disconnect, on_socket_close = paho.on_disconnect, paho.on_socket_close
         loop = asyncio.get_running_loop()
 
-        def connected(client: Paho, data: Any, flags: Any, code: Any, properties: Properties | None) -> None:
-            wish = getattr(properties, "ReceiveMaximum", self.window)
-            self.window = min(self.window, wish)
-            client.max_inflight_messages_set(self.window)
-            on_connect(client, data, flags, code, properties)  # type: ignore[misc,call-arg,arg-type]
+        def connected(client: Paho, data: Any, flags: Any, code: Any, properties: Any) -> None:
+            self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
+            on_connect(client, data, flags, code, properties)
 
         def arrived(client: Paho, data: Any, message: Any) -> None:
             if len(self._client.messages) >= _MOST_UNREAD:
                 self.refused += 1
             else:
-                on_message(client, data, message)  # type: ignore[misc]
+                on_message(client, data, message)
 
         def disconnected(client: Paho, data: Any, flags: Any, code: Any, properties: Any) -> None:
             self._reason = str(code)
             # Told as a success, for the library would keep it as an exception that nobody fetches.
-            on_disconnect(client, data, flags, 0, properties)  # type: ignore[misc,call-arg]
+            on_disconnect(client, data, flags, 0, properties)
 
         def closed(client: Paho, data: Any, line: Any) -> None:
-            on_socket_close(client, data, line)  # type: ignore[misc]
+            on_socket_close(client, data, line)
             loop.call_soon_threadsafe(self._closed.set)
 
         paho.on_connect = connected
@@ -217,9 +214,9 @@ class Uplink:
             future.set_result(None)
 
 
-def _number(code: object) -> int:
-    """A reason code as its number; the library gives an object, or the number itself with MQTT 3.1.1."""
-    return int(getattr(code, "value", code))
+def _number(code: ReasonCode | int | None) -> int:
+    """A reason code as its number; the library may give an object or the number itself."""
+    return code.value if isinstance(code, ReasonCode) else code or 0
 
 
 async def _client(broker: Broker, settings: RelaySettings, client_id: str, will: Message) -> aiomqtt.Client:
@@ -238,7 +235,7 @@ async def _client(broker: Broker, settings: RelaySettings, client_id: str, will:
         protocol=aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311,
         # A clean session: commands that came while we were away are late, and must not come later still.
         clean_session=None if v5 else True,
-        clean_start=True,
+        clean_start=True if v5 else MQTT_CLEAN_START_FIRST_ONLY,
         will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain),
         keepalive=settings.keepalive_s,
         timeout=_ANSWER_WITHIN_S,
