@@ -189,11 +189,12 @@ class Antenna:
         lost = False
         self.interlock.controller = rotator.limits
         try:
-            await exchange(self._halt(rotator))
-            await exchange(self._read(rotator))
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._lane.serve(rotator), name=f"{self.name}-lane")
-                tasks.create_task(self._look(), name=f"{self.name}-look")
+            with self._lane.opened():  # whoever sees it online may give orders, which wait for these two
+                await exchange(self._halt(rotator))
+                await exchange(self._read(rotator))
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._lane.serve(rotator), name=f"{self.name}-lane")
+                    tasks.create_task(self._look(), name=f"{self.name}-look")
         except* DeviceError:
             lost = True
             raise

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from fleetd.errors import Declined, DeviceError, LinkLost, Refusal, ReplyTimeout
 
 T = TypeVar("T")
 
+_CLOSED = "the link was closed before this was done"
 _EXCHANGE_WITHIN_S = 5.0  # real time; drivers keep far shorter deadlines of their own
 
 
@@ -77,21 +79,27 @@ class Lane:
             order.fail(Refusal("stopped", "the antenna was stopped before this motion began"))
         return await self._give(_Order(act, moves=False), self._urgent)
 
-    async def serve(self, rotator: Rotator) -> None:
-        """Carry out orders until one fails. Raises DeviceError, as do the orders still waiting then."""
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Take orders while the context lasts; those left at its end fail with LinkLost."""
         self._open = True
-        order: _Order[Any] | None = None
         try:
-            while True:
-                order = await self._next()
-                await order.carry_out(rotator)
+            yield
         finally:
             self._open = False
-            waiting = [*([order] if order else []), *self._urgent, *self._ordinary]
+            for left in (*self._urgent, *self._ordinary):
+                left.fail(LinkLost(_CLOSED))
             self._urgent.clear()
             self._ordinary.clear()
-            for left in waiting:
-                left.fail(LinkLost("the link was closed before this was done"))
+
+    async def serve(self, rotator: Rotator) -> None:
+        """Carry out orders until one fails. Raises DeviceError."""
+        while True:
+            order = await self._next()
+            try:
+                await order.carry_out(rotator)
+            finally:
+                order.fail(LinkLost(_CLOSED))  # if it was cut short; what is done stays done
 
     async def _give(self, order: _Order[T], queue: deque[_Order[Any]]) -> T:
         if not self._open:
