@@ -62,7 +62,11 @@ class Link(asyncio.Protocol):
         await self._writable.wait()
         if self._lost is not None or self._transport is None:
             raise LinkLost(self._lost or f"{self.url} is not open")
-        self._transport.write(data)
+        try:
+            self._transport.write(data)
+        except OSError as error:  # a serial transport says so here when its device is gone
+            self._lose(f"{self.url}: {error.strerror or error}")
+            raise LinkLost(f"{self.url}: {error.strerror or error}") from error
 
     # Lifecycle
 

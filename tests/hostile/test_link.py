@@ -146,6 +146,16 @@ async def test_unplugging_is_seen_by_the_reader(ends: tuple[Far, Link]) -> None:
     assert link.closed
 
 
+async def test_unplugging_is_seen_by_the_writer(ends: tuple[Far, Link]) -> None:
+    far, link = ends
+    far.unplug()
+    with pytest.raises(LinkLost):
+        async with asyncio.timeout(5):
+            while True:
+                await link.write(b"C2\r")
+                await asyncio.sleep(0)
+
+
 async def test_a_private_link_has_one_owner() -> None:
     async with pty_end() as far:
         ports = Ports()
