@@ -129,11 +129,11 @@ def _stages(daemon: Daemon, body: Mapping[str, Any], *, wait: bool) -> Iterator[
     """The results of a command as they come, each once, to the last one or to the first when not waiting."""
     wait_s = _LONG_POLL_S if wait else 0.0
     results = daemon.post("commands", body={**body, "wait_s": wait_s}, wait_s=wait_s)
-    told = 0
-    while True:
-        yield from results[told:]
-        told = max(told, len(results))
-        if not wait or (results and results[-1]["stage"] in _FINAL):
-            return
-        time.sleep(_LOOK_AGAIN_S)
+    yield from results
+    told = len(results)
+    while wait and results[-1]["stage"] not in _FINAL:
         results = daemon.get("commands", results[-1]["id"])
+        if len(results) == told:
+            time.sleep(_LOOK_AGAIN_S)
+        yield from results[told:]
+        told = len(results)

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner, Result
 
+from fleetd.cli.api import Daemon
 from fleetd.cli.app import app
 
 ROBOT = {
@@ -200,6 +201,17 @@ def test_send_follows_a_command_to_its_end(daemon: FakeDaemon) -> None:
     }
 
 
+def test_send_looks_again_until_there_is_news(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("fleetd.cli.robots.time.sleep", waits.append)
+    daemon.will("POST", "/v1/commands", [stage("accepted")])
+    for results in ([stage("accepted")], [stage("accepted")], [stage("accepted"), stage("succeeded")]):
+        daemon.will("GET", "/v1/commands/c-1", results)
+    result = fleetctl(daemon, "robots", "send", "robot-01", "library")
+    assert result.stdout.splitlines() == ["robot-01 send: accepted", "robot-01 send: succeeded"]
+    assert len(waits) == 2
+
+
 @pytest.mark.parametrize("end", ["failed", "unknown", "refused"])
 def test_a_command_that_ends_badly_says_why_and_ends_with_1(daemon: FakeDaemon, end: str) -> None:
     daemon.will("POST", "/v1/commands", [stage("accepted"), stage(end, "low_battery: the battery is too low")])
@@ -274,6 +286,16 @@ def test_watch_prints_a_line_a_record(daemon: FakeDaemon) -> None:
 def test_watch_asks_for_the_kinds_and_the_device_that_are_wanted(daemon: FakeDaemon) -> None:
     daemon.will("GET", "/v1/watch?kinds=event%2Calarm&device=dish", "")
     assert fleetctl(daemon, "watch", "--kind", "event", "--kind", "alarm", "--device", "dish").exit_code == 0
+
+
+def test_watch_is_ended_by_an_interrupt_and_that_is_fine(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: str) -> Iterator[Any]:
+        yield {"type": "event", "at": "2026-11-11T12:00:00Z", "source": "dish"}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Daemon, "stream", interrupted)
+    result = fleetctl(daemon, "watch")
+    assert (result.exit_code, result.stdout) == (0, "2026-11-11T12:00:00Z  dish  event\n")
 
 
 def test_what_a_device_said_cannot_drive_the_terminal(daemon: FakeDaemon) -> None:

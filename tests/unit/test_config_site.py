@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from test_config_broken import BASE
@@ -126,6 +126,7 @@ def test_each_example_site_is_right(file: str) -> None:
     assert site.devices
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_does_anything_but_load_or_be_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yaml"
@@ -137,6 +138,7 @@ def test_no_text_does_anything_but_load_or_be_refused(tmp_path_factory: pytest.T
 LINES = BASE.splitlines(keepends=True)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_broken_line_does_anything_but_load_or_be_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
