@@ -116,6 +116,7 @@ class Bench:
     antenna: Antenna
     hub: Hub
     records: Subscription
+    serving: asyncio.Task[None]
     seen: list[object] = field(default_factory=list)
 
     async def advance(self, seconds: float) -> None:
@@ -186,7 +187,7 @@ async def bench(*, connected: bool = True, synced: bool = True, **changes: objec
         rotator.broken = not connected
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(supervision.run(device, antenna.work), name="rotator")
-            made = Bench(clock, rotator, antenna, hub, records)
+            made = Bench(clock, rotator, antenna, hub, records, serving)
             await made.advance(0.1)
             try:
                 yield made

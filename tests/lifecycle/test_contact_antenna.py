@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 
 import pytest
@@ -94,6 +95,42 @@ async def test_an_exchange_under_way_is_finished_before_the_end() -> None:
         assert made.verbs()[-1] == "where"
         await order(made.antenna.stop(), made)
         assert not made.rotator.moving
+
+
+async def test_the_end_in_mid_exchange_waits_for_it_and_then_stops() -> None:
+    async with bench() as made:
+        await order(made.antenna.point(AzEl(400.0, 10.0)), made)
+        await made.advance(3.0)
+        gate = made.rotator.gate = asyncio.Event()
+        asking = asyncio.create_task(made.antenna.measure(), name="asking")
+        await made.advance(0.01)
+        made.serving.cancel()
+        await made.advance(0.01)
+        made.serving.cancel()  # once more, as an impatient end does
+        await made.advance(0.01)
+        assert not made.serving.done()
+        made.rotator.gate = None
+        gate.set()
+        await made.advance(0.01)
+        assert made.serving.done()
+        with contextlib.suppress(LinkLost):
+            await asking
+        assert made.verbs()[-2:] == ["where", "stop"]
+        assert not made.rotator.moving
+
+
+async def test_stop_overtakes_questions_that_wait() -> None:
+    async with bench() as made:
+        gate = made.rotator.gate = asyncio.Event()
+        looking = [asyncio.create_task(made.antenna.measure(), name="looking") for _ in range(3)]
+        await made.advance(0.01)
+        stopping = asyncio.create_task(made.antenna.stop(), name="stopping")
+        await made.advance(0.01)
+        made.rotator.gate = None
+        gate.set()
+        await made.advance(0.01)
+        await asyncio.gather(*looking, stopping)
+        assert made.verbs()[2:] == ["where", "stop", "where", "where"]
 
 
 async def test_stop_overtakes_motions_that_wait() -> None:

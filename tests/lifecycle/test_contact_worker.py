@@ -252,6 +252,23 @@ async def test_cancelled_at_every_await_it_stops_and_parks() -> None:
             assert made.report().outcome == "cancelled"
 
 
+async def test_cancelled_twice_it_still_leaves() -> None:
+    async with bench() as made:
+        _, task = await started(made)
+        await made.advance(300)
+        gate = made.rotator.gate = asyncio.Event()
+        for _ in range(3):
+            task.cancel()
+            await made.advance(0.01)
+        assert not task.done()
+        made.rotator.gate = None
+        gate.set()
+        await made.advance(0.01)
+        assert task.cancelled()
+        assert made.verbs()[-1] == "stop"
+        assert made.report().outcome == "broken-off"
+
+
 @settings(max_examples=8, deadline=None)
 @given(
     st.lists(
