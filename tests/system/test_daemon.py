@@ -26,6 +26,13 @@ async def site(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Site]:
         yield built
 
 
+@pytest.fixture
+async def calm_site(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[Site]:
+    """The same at a pace at which no pass comes up while a test runs."""
+    async with demo_site(tmp_path / "site", mosquitto, rate=2.0) as built:
+        yield built
+
+
 async def publish(broker: Mosquitto, topic: str, text: str) -> None:
     """Publish as any client would, with a program that nobody here wrote."""
     words = ("-h", "127.0.0.1", "-p", str(broker.port), "-q", "1", "-t", topic, "-s")
@@ -62,7 +69,8 @@ async def test_ten_kills_in_a_row_lose_nothing_that_was_committed(site: Site, mo
     assert len({one.key for one in heard.heard}) == last  # one number, one boot: nothing was numbered twice
 
 
-async def test_sigterm_leaves_the_antenna_stopped_and_the_outbox_empty(site: Site, mosquitto: Mosquitto) -> None:
+async def test_sigterm_leaves_the_antenna_stopped_and_the_outbox_empty(calm_site: Site, mosquitto: Mosquitto) -> None:
+    site = calm_site
     async with listening(mosquitto, "fleetd/hangzhou/#") as heard, site.daemon() as daemon:
         await heard.until(lambda heard: bool(heard.on("dish-rotator/reading")))
         sent = await asyncio.to_thread(fleetctl, site, "antenna", "dish", "point", "400", "5")

@@ -62,6 +62,7 @@ class Bus(asyncio.Protocol):
         self._lanes: tuple[deque[Ask], ...] = tuple(deque() for _ in Lane)
         self._transport: asyncio.Transport | None = None
         self._lost: str | None = None
+        self._gone = asyncio.Event()
         self._doubted: set[int] = set()  # units whose next answer could be a late one
 
     async def ask(self, unit: int, request: wire.Request, *, lane: Lane = Lane.POLL, within_s: float = 0.5) -> Answer:
@@ -86,6 +87,11 @@ class Bus(asyncio.Protocol):
         """Whether the line is gone for good; a new bus must be opened."""
         return self._lost is not None
 
+    async def close(self) -> None:
+        """Drop the line, with whoever still waits for it; returns once its port is free again."""
+        self._lose(f"{self.url} was closed")
+        await self._gone.wait()
+
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,6 +99,7 @@ class Bus(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"{self.url}: {exc}" if exc else f"{self.url} was closed by the other side")
+        self._gone.set()
 
     def eof_received(self) -> bool:
         self._lose(f"{self.url} was closed by the other side")
@@ -115,7 +122,11 @@ class Bus(asyncio.Protocol):
     def _write(self, frame: bytes) -> None:
         if self._transport is None:
             return
-        self._transport.write(frame)
+        try:
+            self._transport.write(frame)
+        except OSError as error:  # a serial transport says so here when its device is gone
+            self._lose(f"{self.url}: {error.strerror or error}")
+            return
         if self._transport.get_write_buffer_size() > _MOST_UNSENT:
             self._lose(f"{self.url} takes no more bytes")
 
