@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format hil lock clean
+.PHONY: help setup demo test test-all check man format lock clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@echo "imports: ok"
 	@$(BIN)/fleetctl config schema >build/site.schema.json && cmp build/site.schema.json configs/site.schema.json
 	@echo "schema: ok"
+	@$(BIN)/python docs/man/build.py --check && echo "man pages: ok"
+
+man: $(READY)  ## man pages and the command reference, from the programs' own help
+	@$(BIN)/python docs/man/build.py
 
 format: $(READY)  ## put the formatting right
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .

@@ -16,6 +16,7 @@ import structlog
 
 from fleetd import __version__
 from fleetd.clock import Clock, join_clock_words, parse_clock
+from fleetd.config.elements import element_faults
 from fleetd.config.site import Site, load_site
 from fleetd.daemon.house import live
 from fleetd.daemon.orders import Order, Orders, Reload
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The script `fleetd`."""
     options = _parser().parse_args(join_clock_words(sys.argv[1:] if arguments is None else arguments))
     try:
-        site = load_site(options.config, options.hil)
+        site = read_site(options.config, options.hil)
         clock = parse_clock(options.clock)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
@@ -49,6 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(1) from None
 
 
+def read_site(config: Path, overlay: Path | None) -> Site:
+    """The site that the files describe, its element files looked into as well. Raises ConfigError with every fault."""
+    site = load_site(config, overlay)
+    if faults := element_faults(site):
+        raise ConfigError(faults)
+    return site
+
+
 async def run(site: Site, clock: Clock, config: Path, overlay: Path | None = None) -> None:
     """Live as `site` until SIGTERM or SIGINT; on SIGHUP live on as what the files say by then, if that is valid."""
     notifier = Notifier()
@@ -56,7 +65,7 @@ async def run(site: Site, clock: Clock, config: Path, overlay: Path | None = Non
     async with Orders.heard() as orders:
         order: Order = Reload(site)
         while isinstance(order, Reload):
-            order = await live(order.site, clock, orders.follow(notifier, lambda: load_site(config, overlay)), notifier)
+            order = await live(order.site, clock, orders.follow(notifier, lambda: read_site(config, overlay)), notifier)
     log.info("fleetd has left", reason=order.reason)
 
 
