@@ -109,7 +109,8 @@ class Contacts:
         """Plan and work for ever; returns only by cancellation, with all antennas left, or a bug."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                self._progress.beat("contacts")
+                # A minute as people count it, since a search takes as long however fast the clock runs.
+                self._progress.beat("contacts", within_s=60.0 * self._clock.rate)
                 if self._clock.monotonic() >= self._search_due_s:
                     await self._search()
                 self._start_due(tasks)
