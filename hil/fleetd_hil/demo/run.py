@@ -29,7 +29,7 @@ from fleetd_hil.demo.scene import ROBOTS_ON_RTU, ROBOTS_ON_TCP, SITE_FILE, Scene
 from fleetd_hil.demo.view import Picture, draw, plain
 
 SITE = "hangzhou"
-SCENE_BEGINS = datetime(2026, 11, 11, 3, 3, tzinfo=UTC)  # configs/elements/README.md says why
+SCENE_BEGINS = datetime(2026, 11, 11, 3, 1, tzinfo=UTC)  # configs/elements/README.md says what happens then
 CONTACTS = 2
 START_UP_S = 6.0  # real seconds between the stage being set and the scene's first instant
 DEADLINE_S = 110.0
