@@ -1,11 +1,12 @@
+# ruff: noqa: INP001
 """Makes the tables in fleetd/orbit/data: the Earth's rotation and the Sun. Run by hand when either needs renewing.
 
     python design/make_sky_tables.py [DE421.BSP]
 
-delta-t.npy   TT - UT1 at 0h UTC of each day from 1980-01-01 to 2059-12-31, int32 in units of 1e-7 s: the observations and
-              predictions of the IERS that Skyfield carries, and Skyfield's long-term curve after them.
-sun.npy       the Sun seen from the Earth's centre at 0h TT of each day from 2025-12-25 to 2046-01-10, float64 kilometres
-              in the true-equator mean-equinox frame of SGP4: an excerpt of the JPL ephemeris DE421.
+delta-t.npy   TT - UT1 at 0h UTC of each day from 1980-01-01 to 2059-12-31, int32 in units of 1e-7 s: the observations
+              and predictions of the IERS that Skyfield carries, and Skyfield's long-term curve after them.
+sun.npy       the Sun seen from the Earth's centre at 0h TT of each day from 2025-12-25 to 2046-01-10, float64
+              kilometres in the true-equator mean-equinox frame of SGP4: an excerpt of the JPL ephemeris DE421.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ DATA = Path(__file__).parents[1] / "fleetd" / "orbit" / "data"
 
 
 def delta_t(timescale: object) -> np.ndarray:
-    days = int(round(timescale.utc(2060, 1, 1).tt - timescale.utc(1980, 1, 1).tt))
+    days = round(timescale.utc(2060, 1, 1).tt - timescale.utc(1980, 1, 1).tt)
     times = timescale.utc(1980, 1, 1 + np.arange(days))
     return np.round(times.delta_t * 1e7).astype(np.int32)
 

@@ -29,7 +29,8 @@ _PAD = _POINTS // 2 + 1  # nodes beyond each end of the window, so that stencils
 _LONGEST_STEP_S = 1_200.0
 _SHORTEST_STEP_S = 10.0
 _STEP_RATIO = 2**0.125  # steps are rounded down to powers of this, so that satellites share grids
-_EDGE_S = 1e-3
+_EDGE_S = 1e-3  # to which the instant of a failure is found
+_SHORTEST_STRETCH_S = 1.0  # of working elements that is worth a search
 _LOW_PERIGEE_KM = 200.0
 _MU_KM3_S2 = 398_600.4418
 _EARTH_RATE_RAD_S = 7.292_115e-5
@@ -138,6 +139,8 @@ class Window:
             begin_s = self._edge_s(model, float(after_s[after_s > earlier[0]].min(initial=0.0)), float(earlier[0]))
         if len(later):
             end_s = self._edge_s(model, float(after_s[after_s < later[0]].max(initial=0.0)), float(later[0]))
+        if end_s - begin_s < _SHORTEST_STRETCH_S:
+            return Track(0.0, step, np.empty((0, 3)), 0.0, sgp4_error(int(errors[errors != 0][0])))
         step = min(step, (end_s - begin_s) / (2 * _POINTS))
         count = int((end_s - begin_s) / step) + 1
         first_s = end_s - (count - 1) * step
@@ -161,10 +164,11 @@ class Motions:
     def __init__(self, tracks: Sequence[Track]) -> None:
         counts = np.array([len(track.nodes_km) for track in tracks], dtype=np.intp)
         self._base = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
-        self._last = counts - _POINTS
+        self._last = np.maximum(counts - _POINTS, 0)
         self._first_s = np.array([track.first_s for track in tracks])
         self._step_s = np.array([track.step_s for track in tracks])
-        nodes = np.concatenate([track.nodes_km for track in tracks])
+        # A stencil's worth of nothing at the end: there may be no other nodes where all elements fail.
+        nodes = np.concatenate([*(track.nodes_km for track in tracks), np.zeros((_POINTS, 3))])
         self._stencils = np.lib.stride_tricks.sliding_window_view(nodes, _POINTS, axis=0)
 
     def at(self, satellite: Ints, after_s: Floats) -> tuple[Floats, Floats]:

@@ -139,11 +139,12 @@ def _epoch(row: _Row) -> datetime:
     parts = {key: int(value) for key, value in match.groupdict().items() if value and key != "fraction"}
     try:
         day = datetime(parts["year"], parts.get("month", 1), parts.get("day", 1), tzinfo=UTC)
-        if "yday" in parts:
-            day = datetime.strptime(f"{text[:8]}+0000", "%Y-%j%z")
         when = day.replace(hour=parts["hour"], minute=parts["minute"], second=parts["second"])
     except ValueError as error:
         row.fault("EPOCH", f"is {text[:40]!r}, which no calendar has: {error}")
+    when += timedelta(days=parts.get("yday", 1) - 1)
+    if when.year != parts["year"]:
+        row.fault("EPOCH", f"is {text[:40]!r}, which no calendar has: the year has no such day")
     return when + timedelta(microseconds=round(float(match["fraction"] or 0) * 1e6))
 
 

@@ -22,7 +22,7 @@ from fleetd.orbit.motion import Motions, Track, Window
 from fleetd.orbit.search import Columns, Flags, search
 from fleetd.orbit.station import Station
 
-__all__ = ["Pass", "Station", "find_passes", "pass_json"]
+__all__ = ["Pass", "Station", "failures", "find_passes", "pass_json"]
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):

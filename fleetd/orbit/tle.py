@@ -8,6 +8,7 @@ exactly as laid out, or whose checksum does not fit, is refused by name.
 from __future__ import annotations
 
 import re
+from calendar import isleap
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -20,22 +21,22 @@ _ID_COLUMNS = slice(2, 7)
 
 # (field, first column, last column, pattern, an example), columns counted from 1 as the layout does.
 _Layout = tuple[tuple[str, int, int, str, str], ...]
-_DECIMAL_ASSUMED = r"[ +-]?\d{5}[+-]\d"
+_DECIMAL_ASSUMED = r"[ +-]\d{5}[+-]\d"
 _LINE_1: _Layout = (
     ("designator", 10, 17, r" {8}|\d{5}[A-Z]{1,3} *", "18081A"),
-    ("epoch", 19, 32, r"\d\d[ \d]{3}\.\d{8}", "26315.50000000"),
+    ("epoch", 19, 32, r"\d\d *\d+\.\d{8}", "26315.50000000"),
     ("first derivative of mean motion", 34, 43, r"[ +-]\.\d{8}", " .00000210"),
     ("second derivative of mean motion", 45, 52, _DECIMAL_ASSUMED, " 00000-0"),
     ("BSTAR", 54, 61, _DECIMAL_ASSUMED, " 31000-4"),
     ("ephemeris type", 63, 63, r"[ 0]", "0"),
 )
 _LINE_2: _Layout = (
-    ("inclination", 9, 16, r"[ \d]{3}\.\d{4}", " 97.4000"),
-    ("right ascension of the node", 18, 25, r"[ \d]{3}\.\d{4}", " 17.2500"),
-    ("eccentricity", 27, 33, r"[ \d]{6}\d", "0010000"),
-    ("argument of perigee", 35, 42, r"[ \d]{3}\.\d{4}", "180.0000"),
-    ("mean anomaly", 44, 51, r"[ \d]{3}\.\d{4}", "  5.5000"),
-    ("mean motion", 53, 63, r"[ \d]{2}\.\d{8}", "15.20000000"),
+    ("inclination", 9, 16, r" *\d+\.\d{4}", " 97.4000"),
+    ("right ascension of the node", 18, 25, r" *\d+\.\d{4}", " 17.2500"),
+    ("eccentricity", 27, 33, r" *\d+", "0010000"),
+    ("argument of perigee", 35, 42, r" *\d+\.\d{4}", "180.0000"),
+    ("mean anomaly", 44, 51, r" *\d+\.\d{4}", "  5.5000"),
+    ("mean motion", 53, 63, r" *\d+\.\d{8}", "15.20000000"),
 )
 
 
@@ -163,6 +164,7 @@ def _designator(text: str) -> str:
 def _epoch(text: str, source: str) -> datetime:
     year = int(text[:2]) + (1900 if int(text[:2]) >= 57 else 2000)
     days = float(text[2:])
-    if not 1 <= days < 367:
-        raise ElementsError(f"{source}: epoch: day {days:g} of the year, 1 to 366 are possible")
+    last = 366 if isleap(year) else 365
+    if not 1 <= days < last + 1:
+        raise ElementsError(f"{source}: epoch: day {days:g} of {year}, which has days 1 to {last}")
     return datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=days - 1)

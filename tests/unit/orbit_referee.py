@@ -51,9 +51,9 @@ class Window:
         return altitude.degrees, azimuth.degrees, distance.km
 
     def root_s(self, elements: ElementSet, station: Station, mask_deg: float, low_s: float, high_s: float) -> float:
-        """Where the altitude crosses the mask between two instants on its two sides, to 10 us."""
+        """Where the altitude crosses the mask between two instants on its two sides, to 0.1 ms."""
         low_above = self.altitude_deg(elements, station, low_s) >= mask_deg
-        while high_s - low_s > 1e-5:
+        while high_s - low_s > 1e-4:
             middle_s = (low_s + high_s) / 2
             if (self.altitude_deg(elements, station, middle_s) >= mask_deg) == low_above:
                 low_s = middle_s
