@@ -59,21 +59,22 @@ CREATE TABLE audit (
 """
 
 
-def open_database(folder: Path) -> sqlite3.Connection:
+def open_database(folder: Path) -> tuple[sqlite3.Connection, Path | None]:
     """The store's connection, tables there, version checked, each commit on disk before it returns.
 
-    Raises StoreError. The caller holds the folder's lock.
+    The path is where a file that was no database was set aside, if there was one. Raises StoreError. The caller holds
+    the folder's lock.
     """
     path = folder / FILE
     try:
-        return _opened(path)
+        return _opened(path), None
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise StoreError(f"{path} cannot be opened: {error}; look at its owner, its mode and its disk") from error
         aside = _set_aside(path)
         log.warning("the store is damaged; it was set aside and a new one begun", store=str(path), aside=str(aside))
     try:
-        return _opened(path)
+        return _opened(path), aside
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be made: {error}; look at its owner, its mode and its disk") from error
 

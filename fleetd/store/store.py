@@ -16,12 +16,14 @@ from pathlib import Path
 
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
+from fleetd.records import Event, Severity
 from fleetd.store.audit import Audit
 from fleetd.store.ledger import Ledger
 from fleetd.store.lock import locked
-from fleetd.store.outbox import Outbox, Tally, first_tally
+from fleetd.store.outbox import Outbox
 from fleetd.store.schema import open_database
 from fleetd.store.settings import StoreSettings
+from fleetd.store.table import Tally, first_tally
 from fleetd.store.writer import Writer
 
 
@@ -49,7 +51,7 @@ class Store:
         folder = Path(folder)
         limits = settings or StoreSettings(path=str(folder))
         with locked(folder):
-            connection = await asyncio.to_thread(open_database, folder)
+            connection, aside = await asyncio.to_thread(open_database, folder)
             boot, tally = _begin(connection, folder)
             async with Writer.over(connection, str(folder)) as writer:
                 store = cls(
@@ -60,8 +62,22 @@ class Store:
                     ledger=Ledger(writer, clock),
                     audit=Audit(writer, clock),
                 )
+                if aside is not None:
+                    await store.outbox.append([_set_aside(clock, aside)])
                 await store.ledger.forget_old()
                 yield store
+
+
+def _set_aside(clock: Clock, aside: Path) -> Event:
+    return Event(
+        at=clock.now(),
+        clock_synced=clock.synced,
+        source="store",
+        name="store-set-aside",
+        text=f"the store was damaged and set aside as {aside}; commands that were known before are forgotten",
+        severity=Severity.CRITICAL,
+        detail={"path": str(aside)},
+    )
 
 
 def _begin(connection: sqlite3.Connection, folder: Path) -> tuple[str, Tally]:
