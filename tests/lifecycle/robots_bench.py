@@ -139,7 +139,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for the store's thread and the tasks, while the bench's clock stands still."""
-        for _ in range(4000):
+        for _ in range(20_000):
             if condition():
                 return
             await asyncio.sleep(0.001)

@@ -190,7 +190,7 @@ async def test_a_crash_in_the_middle_is_asked_after_and_not_repeated(tmp_path: P
     async with bench(tmp_path, {"robot-01": robot}) as site:
         await site.online()
         await site.dispatch.submit(site.command())
-        await site.until(lambda: "started" in site.stages())
+        await site.until(lambda: "started" in site.stages() and len(robot.written) == int(taken))
         # The bench is left while the robot has not answered yet.
     written = list(robot.written)
     robot.hold, robot.perform_error = None, None
