@@ -26,4 +26,7 @@ def bus_for(ports: Ports, url: LinkUrl) -> AbstractAsyncContextManager[Bus]:
 async def _opened(ports: Ports, url: LinkUrl) -> AsyncIterator[Bus]:
     make: type[Bus] = TcpBus if url.scheme == "modbus+tcp" else RtuBus
     async with ports.connect(url, lambda: make(url)) as bus:
-        yield bus
+        try:
+            yield bus
+        finally:
+            await bus.close()
