@@ -224,7 +224,7 @@ async def _client(broker: Broker, settings: RelaySettings, client_id: str, will:
     try:
         password = settings.password.read() if settings.password else None
         tls = await asyncio.to_thread(_tls, settings) if broker.tls else None
-    except (ConfigError, OSError) as error:
+    except ConfigError as error:
         raise UplinkLost(f"{broker} cannot be tried: {error}", will_taken=False) from None
     return aiomqtt.Client(
         broker.host,
@@ -244,8 +244,29 @@ async def _client(broker: Broker, settings: RelaySettings, client_id: str, will:
     )
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails; the library would leave it open to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls(settings: RelaySettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if settings.cert_file is not None:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise ConfigError(f"ca_file {settings.ca_file}: {error.strerror or error}") from None
+    context.sslsocket_class = _TlsSocket
+    if settings.cert_file is None:
+        return context
+    try:
+        # The empty pass phrase keeps a protected key from asking for one on a terminal that nobody watches.
+        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+    except OSError as error:
+        pair = f"cert_file {settings.cert_file} with key_file {settings.key_file}"
+        raise ConfigError(f"{pair}: {error.strerror or error}") from None
     return context
