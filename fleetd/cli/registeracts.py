@@ -67,7 +67,7 @@ def encoded(known: RegisterMap, word: str) -> Write:
 def raw_cells(table: Table, words: Sequence[str]) -> list[int]:
     """Numbers as registers 0 to 65535, or as coils 0 and 1. Raises Refusal."""
     if table in ("discrete", "input"):
-        raise Refusal("read-only", f"a {table} can only be read")
+        raise Refusal("read-only", f"the {table} table can only be read")
     most = 1 if table == "coil" else 65535
     cells = [plain_value(word) for word in words]
     for word, cell in zip(words, cells, strict=True):
@@ -98,10 +98,11 @@ def unit_numbers(text: str) -> list[int]:
     """Units from words like `1-32,247`, each once, in order. Raises Refusal."""
     numbers: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and 1 <= int(first) <= int(last or first) <= 255):
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 255):
             raise Refusal("usage", f"--units {text!r}: write it as 1-32,247, from 1 to 255")
-        numbers.update(range(int(first), int(last or first) + 1))
+        numbers.update(range(int(first), int(last) + 1))
     return sorted(numbers)
 
 

@@ -381,6 +381,17 @@ async def test_a_line_that_takes_no_bytes_is_given_up() -> None:
         assert bus.closed
 
 
+@pytest.mark.parametrize("url", [RTU, TCP], ids=["rtu", "tcp"])
+async def test_a_line_that_fails_while_it_is_written_to_is_lost(url: LinkUrl) -> None:
+    def unplugged(_line: Line, _frame: bytes) -> list[tuple[float, bytes]]:
+        raise OSError(5, "device disconnected")
+
+    async with bus_over(url, unplugged) as (bus, _):
+        with pytest.raises(LinkLost, match="device disconnected"):
+            await bus.ask(1, READ)
+        assert bus.closed
+
+
 # TCP
 
 
