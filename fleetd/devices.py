@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from fleetd.clock import Clock
-from fleetd.errors import ConfigError
+from fleetd.errors import ConfigError, Refusal
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
 from fleetd.records import Value
@@ -50,6 +50,16 @@ class RotatorLimits:
     elevation_min_deg: float
     elevation_max_deg: float
     resolution_deg: float
+
+    def admit(self, to: AzEl) -> None:
+        """Let pass what lies within. Raises Refusal for all else, NaN and infinities included."""
+        for name, angle_deg, low_deg, high_deg in (
+            ("azimuth", to.azimuth_deg, self.azimuth_min_deg, self.azimuth_max_deg),
+            ("elevation", to.elevation_deg, self.elevation_min_deg, self.elevation_max_deg),
+        ):
+            if not low_deg <= angle_deg <= high_deg:
+                limits = f"the controller's {low_deg:g} to {high_deg:g}"
+                raise Refusal("controller-limits", f"{name} {angle_deg:g} is outside {limits}")
 
 
 @runtime_checkable

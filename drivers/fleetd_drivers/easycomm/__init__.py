@@ -1,0 +1,1 @@
+"""Rotator controllers that speak EasyComm II or III."""

@@ -1,0 +1,1 @@
+"""Any rotator that Hamlib drives, through its `rotctld`."""
