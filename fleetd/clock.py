@@ -82,6 +82,9 @@ class SystemClock(_Sleeping):
 
     rate = 1.0
 
+    def __str__(self) -> str:
+        return "the machine's own"
+
     def __init__(self) -> None:
         self._synced = False
         self._asked_at = float("-inf")
