@@ -78,7 +78,7 @@ async def child_of(folder: Path, broker: Mosquitto) -> AsyncIterator[Child]:
 
 async def crash(child: Child, draw: random.Random) -> None:
     pid = await child.order("produce")
-    for _ in range(draw.randint(1, 60)):
+    for _ in range(draw.randint(1, 30)):
         await child.heard("committed")
     os.kill(pid, signal.SIGKILL)
     await child.heard("ended")
