@@ -41,8 +41,11 @@ class Progress:
     _due: dict[str, float] = field(default_factory=dict)
 
     def beat(self, loop: str, *, within_s: float = 60.0) -> None:
-        """This loop lives, and will beat again within `within_s` of the clock's seconds."""
-        self._due[loop] = self.clock.monotonic() + within_s
+        """This loop lives, and will beat again within `within_s`.
+
+        On an accelerated clock these are real seconds: what is watched for is a hung loop, not a scene that races.
+        """
+        self._due[loop] = self.clock.monotonic() + within_s * max(1.0, self.clock.rate)
 
     def done(self, loop: str) -> None:
         """This loop has ended on purpose."""

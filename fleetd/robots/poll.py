@@ -141,8 +141,7 @@ class Poller:
             absent=sample.absent,
         )
         self.supervision.recovered(self.device)
-        longest_s = self.rhythm.poll_s + _ONE_EXCHANGE_S * max(1.0, clock.rate)
-        self.supervision.progress.beat(self.device.name, within_s=longest_s)
+        self.supervision.progress.beat(self.device.name, within_s=self.rhythm.poll_s + _ONE_EXCHANGE_S)
         if self._tells_something(self._last):
             self._reported, self._reported_s = self._last, clock.monotonic()
             self.publish(self._last)
