@@ -240,6 +240,18 @@ async def test_a_bad_line_is_read_all_the_same(line: Rig, fault: str) -> None:
         assert (await robot.read()).values["state"] == "stopped"
 
 
+async def test_what_decides_something_is_read_beyond_doubt(line: Rig) -> None:
+    async with line.robot(timeout_ms=QUICK_MS) as robot:
+        line.inject("silent+0.02")
+        with pytest.raises(ReplyTimeout):
+            await robot.read()
+        assert (await robot.get(["last_command_number"])).suspect is False
+        line.inject("silent+0.02")
+        with pytest.raises(ReplyTimeout):
+            await robot.read()
+        assert (await robot.read()).suspect is True
+
+
 async def test_an_exception_is_declined_and_the_next_question_is_answered(rig: Rig) -> None:
     async with rig.robot() as robot:
         rig.inject("exception=6+0.03")

@@ -449,6 +449,16 @@ async def test_one_request_a_unit_and_a_few_polls_at_a_time_but_commands_at_once
             ask.cancel()
 
 
+async def test_requests_to_one_unit_keep_their_order() -> None:
+    async with bus_over(TCP, silence) as (bus, line), asyncio.TaskGroup() as tasks:
+        asks = [tasks.create_task(bus.ask(unit, wire.read("input", at, 3))) for at, unit in enumerate((1, 1, 1, 2, 1))]
+        await asyncio.sleep(0)
+        for index in range(5):
+            line.deliver(answer_tcp(line.frames[index]))
+        assert [(frame[6], frame[9]) for frame in line.frames] == [(1, 0), (2, 3), (1, 1), (1, 2), (1, 4)]
+        await asyncio.gather(*asks)
+
+
 async def test_a_connection_that_says_nothing_any_more_is_given_up() -> None:
     async with bus_over(TCP, silence) as (bus, _):
         for _ in range(SILENT_REQUESTS):

@@ -74,7 +74,7 @@ class Bus(asyncio.Protocol):
         if self._lost is not None:
             raise LinkLost(self._lost)
         ask = Ask(unit, request, within_s, self._loop.create_future())
-        if any(self._lanes) or not self._send_at_once(ask, lane):
+        if not self._send_at_once(ask, lane):
             self._lanes[lane].append(ask)
             self._pump()
         outcome = await ask.future
@@ -108,7 +108,7 @@ class Bus(asyncio.Protocol):
     # For subclasses
 
     def _send_at_once(self, ask: Ask, lane: Lane) -> bool:
-        """Send what has nothing before it, if it may be sent now; returns whether it was."""
+        """Send a new request past the lanes, if nothing there can be before it; returns whether it was sent."""
         raise NotImplementedError
 
     def _pump(self) -> None:
