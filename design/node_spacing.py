@@ -3,8 +3,8 @@
 
     python design/node_spacing.py
 
-Spacings are given as multiples of 1 / (angular speed at perigee); the rule in `fleetd.orbit.motion.step_s` picks, for each
-eccentricity, about the largest one that keeps the error to some centimetres.
+Spacings are given as multiples of 1 / (angular speed at perigee); the rule in `fleetd.orbit.motion.step_s` picks, for
+each eccentricity, about the largest one that keeps the error to some centimetres.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The motion of satellites over the ground through one window: SGP4 run on sparse nodes, read anywhere between them.
 
-SGP4 is the costly part of a pass search, so it runs only every few minutes and twelve-point interpolation of the
+SGP4 is the costly part of a pass search, so it runs only every few minutes and sixteen-point interpolation of the
 Earth-fixed positions fills in, to about a centimetre. Velocities are the derivative of those positions: SGP4's own
 velocity is not, and would put a culmination milliseconds off.
 """
@@ -22,18 +22,17 @@ from fleetd.orbit.earth import DAY_S, Floats, julian_date, sidereal_rad, time_ra
 from fleetd.orbit.elementset import ElementSet, sgp4_error
 
 Ints = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 
-_POINTS = 12
-_BEFORE = _POINTS // 2 - 1  # nodes of a stencil before the interval that it serves
-_PAD = _POINTS // 2 + 1  # nodes beyond each end of the window, so that stencils stay centred inside it
+POINTS = 16
+_BEFORE = POINTS // 2 - 1  # nodes of a stencil before the interval that it serves
+_PAD = POINTS // 2 + 1  # nodes beyond each end of the window, so that stencils stay centred inside it
 _LONGEST_STEP_S = 1_200.0
 _SHORTEST_STEP_S = 10.0
 _STEP_RATIO = 2**0.125  # steps are rounded down to powers of this, so that satellites share grids
 _EDGE_S = 1e-3  # to which the instant of a failure is found
 _SHORTEST_STRETCH_S = 1.0  # of working elements that is worth a search
 _LOW_PERIGEE_KM = 200.0
-_MU_KM3_S2 = 398_600.4418
-_EARTH_RATE_RAD_S = 7.292_115e-5
 
 
 def lagrange(points: int) -> Floats:
@@ -53,8 +52,8 @@ def lagrange(points: int) -> Floats:
     return np.array(columns).T
 
 
-_BASIS = lagrange(_POINTS)
-_SLOPE = np.arange(1, _POINTS)[:, None] * _BASIS[1:]
+_BASIS = lagrange(POINTS)
+_SLOPE = np.arange(1, POINTS)[:, None] * _BASIS[1:]
 
 
 def step_s(elements: ElementSet) -> float:
@@ -64,7 +63,7 @@ def step_s(elements: ElementSet) -> float:
     """
     e = elements.eccentricity
     perigee_rad_s = math.tau / elements.period_s * math.sqrt(1 + e) / (1 - e) ** 1.5
-    wanted = min((0.16 + 0.16 * math.exp(-e / 0.1)) / perigee_rad_s, _LONGEST_STEP_S)
+    wanted = min((0.215 + 0.205 * math.exp(-e / 0.1)) / perigee_rad_s, _LONGEST_STEP_S)
     return float(max(_STEP_RATIO ** math.floor(math.log(wanted, _STEP_RATIO)), _SHORTEST_STEP_S))
 
 
@@ -141,7 +140,7 @@ class Window:
             end_s = self._edge_s(model, float(after_s[after_s < later[0]].max(initial=0.0)), float(later[0]))
         if end_s - begin_s < _SHORTEST_STRETCH_S:
             return Track(0.0, step, np.empty((0, 3)), 0.0, sgp4_error(int(errors[errors != 0][0])))
-        step = min(step, (end_s - begin_s) / (2 * _POINTS))
+        step = min(step, (end_s - begin_s) / (2 * POINTS))
         count = int((end_s - begin_s) / step) + 1
         first_s = end_s - (count - 1) * step
         _, nodes_km = self.position_km(model, first_s + np.arange(count) * step)
@@ -159,37 +158,27 @@ class Window:
 
 
 class Motions:
-    """The tracks of several satellites, read together: all queries of a search in one sweep."""
+    """The tracks of several satellites, read together: all queries of a kind in one sweep."""
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         counts = np.array([len(track.nodes_km) for track in tracks], dtype=np.intp)
         self._base = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.intp)
-        self._last = np.maximum(counts - _POINTS, 0)
+        self._last = np.maximum(counts - POINTS, 0)
         self._first_s = np.array([track.first_s for track in tracks])
         self._step_s = np.array([track.step_s for track in tracks])
         # A stencil's worth of nothing at the end: there may be no other nodes where all elements fail.
-        nodes = np.concatenate([*(track.nodes_km for track in tracks), np.zeros((_POINTS, 3))])
-        self._stencils = np.lib.stride_tricks.sliding_window_view(nodes, _POINTS, axis=0)
+        nodes = np.concatenate([*(track.nodes_km for track in tracks), np.zeros((POINTS, 3))])
+        self._stencils = np.lib.stride_tricks.sliding_window_view(nodes, POINTS, axis=0)
 
     def at(self, satellite: Ints, after_s: Floats) -> tuple[Floats, Floats]:
         """Earth-fixed positions (km) and their derivatives (km/s) of numbered satellites at instants of the window."""
         step = self._step_s[satellite]
         steps = (after_s - self._first_s[satellite]) / step
         stencil = np.clip(np.floor(steps).astype(np.intp) - _BEFORE, 0, self._last[satellite])
-        x = steps - stencil - (_POINTS - 1) / 2
-        powers = np.ones((_POINTS, len(x)))
-        np.multiply.accumulate(np.broadcast_to(x, (_POINTS - 1, len(x))), axis=0, out=powers[1:])
+        x = steps - stencil - (POINTS - 1) / 2
+        powers = np.ones((POINTS, len(x)))
+        np.multiply.accumulate(np.broadcast_to(x, (POINTS - 1, len(x))), axis=0, out=powers[1:])
         nodes = self._stencils[self._base[satellite] + stencil]
         position = np.matmul(nodes, (powers.T @ _BASIS)[:, :, None])[:, :, 0]
         velocity = np.matmul(nodes, (powers[:-1].T @ _SLOPE)[:, :, None])[:, :, 0] / step[:, None]
         return position, velocity
-
-
-def acceleration(position_km: Floats, velocity_km_s: Floats) -> Floats:
-    """Second derivative of an Earth-fixed position in km/s2 by a spherical Earth's pull, for the steps of a search."""
-    x, y, _ = position_km.T
-    pull = -_MU_KM3_S2 / (position_km * position_km).sum(axis=1) ** 1.5
-    result: Floats = position_km * pull[:, None]
-    result[:, 0] += 2 * _EARTH_RATE_RAD_S * velocity_km_s[:, 1] + _EARTH_RATE_RAD_S**2 * x
-    result[:, 1] += -2 * _EARTH_RATE_RAD_S * velocity_km_s[:, 0] + _EARTH_RATE_RAD_S**2 * y
-    return result

@@ -18,8 +18,8 @@ from fleetd.orbit import sun
 from fleetd.orbit.detail import Detail, describe
 from fleetd.orbit.earth import Floats
 from fleetd.orbit.elementset import ElementSet
-from fleetd.orbit.motion import Motions, Track, Window
-from fleetd.orbit.search import Columns, Flags, search
+from fleetd.orbit.motion import Flags, Motions, Track, Window
+from fleetd.orbit.search import Columns, search
 from fleetd.orbit.station import Station
 
 __all__ = ["Pass", "Station", "failures", "find_passes", "pass_json"]
@@ -133,11 +133,11 @@ class _Records:
             for satellite, station in zip(columns.satellite.tolist(), columns.station.tolist(), strict=True)
         ]  # fmt: skip
         values: dict[str, Sequence[Any]] = dict(zip(names, zip(*whose, strict=True), strict=True)) if whose else {}
-        culmination = self._times(columns.top.after_s)
+        culmination = self._times(columns.top_s)
         values |= {
-            "aos": self._unless(columns.aos_cut, self._times(columns.aos.after_s)),
+            "aos": self._unless(columns.aos_cut, self._times(columns.aos_s)),
             "culmination": culmination,
-            "los": self._unless(columns.los_cut, self._times(columns.los.after_s)),
+            "los": self._unless(columns.los_cut, self._times(columns.los_s)),
             "max_elevation_deg": detail.top.elevation_deg.tolist(),
             "aos_azimuth_deg": self._unless(columns.aos_cut, detail.aos.azimuth_deg.tolist()),
             "culmination_azimuth_deg": detail.top.azimuth_deg.tolist(),
@@ -149,7 +149,7 @@ class _Records:
             "los_range_rate_km_s": self._unless(columns.los_cut, detail.los.range_rate_km_s.tolist()),
             "closest": self._times(detail.closest_s),
             "closest_range_km": detail.closest_km.tolist(),
-            "culminations": self._per_pass(columns.summit_pass.tolist(), self._times(columns.summits.after_s)),
+            "culminations": self._per_pass(columns.summit_pass.tolist(), self._times(columns.summits_s)),
             "elements_age_days": [
                 (when - epoch).total_seconds() / 86_400
                 for when, epoch in zip(culmination, values.get("elements_epoch", ()), strict=True)
@@ -178,7 +178,7 @@ class _Records:
             for satellite, cut, after_s in zip(
                 self._columns.satellite.tolist(),
                 self._columns.los_cut.tolist(),
-                self._columns.los.after_s.tolist(),
+                self._columns.los_s.tolist(),
                 strict=True,
             )
         ]

@@ -7,7 +7,10 @@ refraction are left out, as Skyfield's `wgs84.latlon` leaves them out.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 _RADIUS_KM = 6378.137  # WGS84 semi-major axis
 _FLATTENING = 1 / 298.257223563
@@ -46,3 +49,16 @@ class Station:
         }
         for name, vector in place.items():
             object.__setattr__(self, name, vector)
+
+
+class Places:
+    """Stations as arrays, one a row; Earth-fixed kilometres."""
+
+    def __init__(self, stations: Sequence[Station]) -> None:
+        self.position_km = np.array([station.position_km for station in stations])
+        self.up = np.array([station.up for station in stations])
+        self.east = np.array([station.east for station in stations])
+        self.north = np.array([station.north for station in stations])
+
+    def __len__(self) -> int:
+        return len(self.up)

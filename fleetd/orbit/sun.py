@@ -59,7 +59,9 @@ def sun_km(start: datetime, after_s: Floats) -> Floats:
     days = (day - _TABLE_START_JD) + fractions + tt_minus_utc_s(day, fractions) / DAY_S
     stencil = np.floor(days).astype(np.intp) - (_POINTS // 2 - 1)
     x = days - stencil - (_POINTS - 1) / 2
-    weights = (x[:, None] ** np.arange(_POINTS)) @ _BASIS
+    powers = np.ones((_POINTS, len(x)))
+    np.multiply.accumulate(np.broadcast_to(x, (_POINTS - 1, len(x))), axis=0, out=powers[1:])
+    weights = powers.T @ _BASIS
     place: Floats = np.einsum("nk,nkj->nj", weights, _table_km()[stencil[:, None] + np.arange(_POINTS)])
     return place
 
