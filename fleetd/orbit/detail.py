@@ -6,7 +6,7 @@ pass, about a minute apart, and then refined to a millisecond.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from fleetd.orbit import sun
 from fleetd.orbit.earth import Floats, to_ground
 from fleetd.orbit.motion import Flags, Ints, Motions, Window
 from fleetd.orbit.search import Columns
-from fleetd.orbit.station import Places, Station
+from fleetd.orbit.station import Places
 
 _SAMPLE_S = 60.0
 _FEWEST_SAMPLES, _MOST_SAMPLES = 5, 400
@@ -60,9 +60,9 @@ class Detail:
     light: Light
 
 
-def describe(columns: Columns, motions: Motions, stations: Sequence[Station], window: Window) -> Detail:
+def describe(columns: Columns, motions: Motions, places: Places, window: Window) -> Detail:
     """Work it out for all passes."""
-    return _Describer(columns, motions, Places(stations), window).describe()
+    return _Describer(columns, motions, places, window).describe()
 
 
 class _Describer:

@@ -18,11 +18,12 @@ from fleetd.orbit import sun
 from fleetd.orbit.detail import Detail, describe
 from fleetd.orbit.earth import Floats
 from fleetd.orbit.elementset import ElementSet
+from fleetd.orbit.horizon import HorizonMask, cut
 from fleetd.orbit.motion import Flags, Motions, Track, Window
 from fleetd.orbit.search import Columns, search
-from fleetd.orbit.station import Station
+from fleetd.orbit.station import Places, Station
 
-__all__ = ["Pass", "Station", "failures", "find_passes", "pass_json"]
+__all__ = ["HorizonMask", "Pass", "Station", "failures", "find_passes", "pass_json"]
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,17 +73,22 @@ def find_passes(
     start: datetime,
     end: datetime,
     min_elevation_deg: float = 0.0,
+    horizon: HorizonMask | None = None,
 ) -> list[Pass]:
     """All passes in the window, in order of time; an empty or reversed window holds none.
 
+    A pass lasts while the satellite is above the minimum elevation and, where one is given, above the horizon, too.
     Start and end are aware, from 1980 to 2059. Where SGP4 fails, the search for that satellite ends; `failures` tells.
     """
     if end <= start or not elements or not stations:
         return []
     window = Window(start, (end - start).total_seconds())
     tracks = [window.track(each) for each in elements]
+    motions, places = Motions(tracks), Places(stations)
     columns = search(tracks, stations, window.length_s, min_elevation_deg)
-    detail = describe(columns, Motions(tracks), stations, window)
+    if horizon is not None:
+        columns = cut(columns, motions, places, horizon)
+    detail = describe(columns, motions, places, window)
     passes = _Records(columns, detail, tracks, start).make(elements, stations)
     return sorted(passes, key=lambda each: each.aos or start)
 
