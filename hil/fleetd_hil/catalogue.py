@@ -15,7 +15,7 @@ from fleetd_hil.models.rotator import AxisBuild, RotatorBuild, RotatorModel
 from fleetd_hil.models.streets import Streets
 from fleetd_hil.models.weather import WeatherModel
 from fleetd_hil.sim import Sim
-from fleetd_hil.sims import gs232b, little_donkey, modbus, weather_station
+from fleetd_hil.sims import easycomm, gs232b, little_donkey, modbus, rotctld, servo, spid, weather_station
 from fleetd_hil.sims.modbus import Framing, ModbusSim, Unit
 
 
@@ -31,14 +31,31 @@ class RotatorOptions:
     start_azimuth_deg: float = 0.0
     start_elevation_deg: float = 0.0
 
-    def build(self) -> RotatorBuild:
+    def build(self, azimuth_min_deg: float = 0.0, elevation_min_deg: float = 0.0) -> RotatorModel:
         """The mechanics that these options describe."""
-        return RotatorBuild(
-            AxisBuild(0.0, self.azimuth_max_deg, self.azimuth_slew_deg_s, self.acceleration_deg_s2),
-            AxisBuild(0.0, self.elevation_max_deg, self.elevation_slew_deg_s, self.acceleration_deg_s2),
-            self.start_azimuth_deg,
-            self.start_elevation_deg,
-        )
+        azimuth = (azimuth_min_deg, self.azimuth_max_deg, self.azimuth_slew_deg_s, self.acceleration_deg_s2)
+        elevation = (elevation_min_deg, self.elevation_max_deg, self.elevation_slew_deg_s, self.acceleration_deg_s2)
+        starts_deg = (self.start_azimuth_deg, self.start_elevation_deg)
+        return RotatorModel(RotatorBuild(AxisBuild(*azimuth), AxisBuild(*elevation), *starts_deg))
+
+
+@dataclass(frozen=True, slots=True)
+class SpidOptions(RotatorOptions):
+    """A rotator of the SPID class, two turns of azimuth with north in the midst of the first."""
+
+    azimuth_min_deg: float = -180.0
+    azimuth_max_deg: float = 540.0
+    elevation_min_deg: float = -20.0
+    elevation_max_deg: float = 210.0
+    pulses_per_degree: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServoOptions(RotatorOptions):
+    """A rotator of servo drives, within the limits of its register map."""
+
+    azimuth_min_deg: float = -180.0
+    azimuth_max_deg: float = 540.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +94,38 @@ class SimKind:
         return {option.name: options[option.name] for option in fields(self.options) if option.name in options}
 
 
-def _rotator(options: Options) -> Sim:
-    return gs232b.Gs232bSim(RotatorModel(RotatorOptions(**options).build()))
+def _gs232a(options: Options) -> Sim:
+    return gs232b.Gs232bSim(RotatorOptions(**options).build(), "a")
+
+
+def _gs232b(options: Options) -> Sim:
+    return gs232b.Gs232bSim(RotatorOptions(**options).build())
+
+
+def _easycomm2(options: Options) -> Sim:
+    return easycomm.EasycommSim(RotatorOptions(**options).build(), 2)
+
+
+def _easycomm3(options: Options) -> Sim:
+    return easycomm.EasycommSim(RotatorOptions(**options).build(), 3)
+
+
+def _rotctld(options: Options) -> Sim:
+    return rotctld.RotctldSim(RotatorOptions(**options).build())
+
+
+def _spid(kind: spid.Model) -> Callable[[Options], Sim]:
+    def alone(options: Options) -> Sim:
+        chosen = SpidOptions(**options)
+        model = chosen.build(chosen.azimuth_min_deg, chosen.elevation_min_deg)
+        return spid.SpidSim(model, kind, int(chosen.pulses_per_degree))
+
+    return alone
+
+
+def _servo(options: Options, _seed: int, faults: Faults, number: int) -> Unit:
+    chosen = ServoOptions(**options)
+    return servo.ServoUnit(load_map("servo-rotator"), chosen.build(chosen.azimuth_min_deg), faults, number)
 
 
 def _robot(options: Options, seed: int, faults: Faults, number: int) -> Unit:
@@ -99,12 +146,23 @@ _streets = lru_cache(maxsize=8)(Streets.of_seed)
 KINDS: Mapping[str, SimKind] = {
     kind.name: kind
     for kind in (
+        SimKind("easycomm2", "a controller that speaks EasyComm II", easycomm.FAULTS, RotatorOptions, alone=_easycomm2),
+        SimKind(
+            "easycomm3", "a controller that speaks EasyComm III", easycomm.FAULTS, RotatorOptions, alone=_easycomm3
+        ),
+        SimKind(
+            "gs232a",
+            "a Yaesu GS-232A controller with an azimuth-elevation rotator behind it",
+            gs232b.FAULTS,
+            RotatorOptions,
+            alone=_gs232a,
+        ),
         SimKind(
             "gs232b",
             "a Yaesu GS-232B controller with an azimuth-elevation rotator behind it",
             gs232b.FAULTS,
             RotatorOptions,
-            alone=_rotator,
+            alone=_gs232b,
         ),
         SimKind(
             "little-donkey",
@@ -113,6 +171,17 @@ KINDS: Mapping[str, SimKind] = {
             RobotBuild,
             unit=_robot,
         ),
+        SimKind("rotctld", "Hamlib's rotator server; a TCP port", rotctld.FAULTS, RotatorOptions, alone=_rotctld),
+        SimKind(
+            "servo-rotator",
+            "a rotator of servo drives on its register map, one Modbus unit",
+            (*servo.FAULTS, *modbus.FAULTS),
+            ServoOptions,
+            unit=_servo,
+        ),
+        SimKind("spid-md01", "a SPID MD-01", spid.FAULTS, SpidOptions, alone=_spid("md01")),
+        SimKind("spid-rot1", "a SPID Rot1Prog, azimuth alone", spid.FAULTS, SpidOptions, alone=_spid("rot1")),
+        SimKind("spid-rot2", "a SPID Rot2Prog", spid.FAULTS, SpidOptions, alone=_spid("rot2")),
         SimKind(
             "weather-station",
             "a weather station on its register map, one Modbus unit",

@@ -59,13 +59,16 @@ class Stand:
 
 
 class Line:
-    """One end of a conversation; `send` takes what the computer is to receive."""
+    """One end of a conversation; `send` takes what the computer is to receive, `hang_up` ends it where it can end."""
 
-    def __init__(self, stand: Stand, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, stand: Stand, send: Callable[[bytes], None], hang_up: Callable[[], object] = lambda: None
+    ) -> None:
         self._stand = stand
         self._feed = stand.sim.attach()
         self._send = send
-        self._due: deque[tuple[float, bytes]] = deque()
+        self._hang_up = hang_up
+        self._due: deque[tuple[float, bytes | None]] = deque()
         self._free_at_s = float("-inf")
         self._last_answer = b""
         self._held = bytearray()
@@ -97,6 +100,8 @@ class Line:
         self._last_answer = answer.data
         noise = self._stand.draw.randbytes(int(self._stand.fault("noise") or 0))
         self._queue(noise + self._garbled(answer.data), at_s, start_s)
+        if answer.hang_up:
+            self._out(None, max(start_s, self._free_at_s), at_s)
 
     def _garbled(self, data: bytes) -> bytes:
         share = self._stand.fault("garble") or 0.0
@@ -111,9 +116,9 @@ class Line:
             self._free_at_s = max(start_s, self._free_at_s) + needs_s
             self._out(piece, self._free_at_s, at_s)
 
-    def _out(self, data: bytes, due_s: float, at_s: float) -> None:
+    def _out(self, data: bytes | None, due_s: float, at_s: float) -> None:
         if due_s <= at_s and not self._due:
-            self._send(data)
+            self._do(data)
             return
         self._due.append((due_s, data))
         if len(self._due) == 1:
@@ -127,5 +132,12 @@ class Line:
             elif self._stand.fault("stall") is not None:
                 await self._stand.clock.sleep(0.02 * self._stand.clock.rate)
             else:
-                self._send(data)
+                self._do(data)
                 self._due.popleft()
+
+    def _do(self, data: bytes | None) -> None:
+        """Send, or hang up where there is nothing to send."""
+        if data is None:
+            self._hang_up()
+        else:
+            self._send(data)

@@ -203,7 +203,7 @@ class _Connection(asyncio.Protocol):
     """One program's connection to a TCP port."""
 
     def __init__(self, stand: Stand, among: set[_Connection]) -> None:
-        self._line = Line(stand, self._send)
+        self._line = Line(stand, self._send, self._hang_up)
         self._among = among
         self._transport: asyncio.Transport | None = None
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -238,3 +238,7 @@ class _Connection(asyncio.Protocol):
     def _send(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

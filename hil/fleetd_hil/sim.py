@@ -14,10 +14,14 @@ from fleetd_hil.faults import Faults
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Bytes that the device sends `after_s` scene seconds after the last byte of the question."""
+    """Bytes that the device sends `after_s` scene seconds after the last byte of the question.
+
+    A server may hang up after them; a serial device has no way to.
+    """
 
     data: bytes
     after_s: float = 0.0
+    hang_up: bool = False
 
 
 Feed = Callable[[bytes, float], Iterable[Answer]]

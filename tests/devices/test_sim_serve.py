@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from fleetd.link.ports import Ports
 from fleetd.link.stream import Link
 from fleetd.link.url import parse_link
+from fleetd_hil import catalogue
 from fleetd_hil.cli import app
 from fleetd_hil.serve import parse_others, parse_place
 
@@ -102,7 +103,7 @@ async def test_twenty_robots_on_one_port_and_three_on_a_bus_with_the_weather() -
 
 def test_list_names_sims_and_faults() -> None:
     listed = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
-    assert [sim["sim"] for sim in listed["sims"]] == ["gs232b", "little-donkey", "weather-station"]
+    assert [sim["sim"] for sim in listed["sims"]] == list(catalogue.KINDS)
     faults = {fault["fault"] for sim in listed["sims"] for fault in sim["faults"]}
     assert {"az-only", "frozen", "wrong-way", "overshoot", "glitch", "wrapped", "silent", "crc", "half"} <= faults
     assert {"unplug", "stall", "delay"} <= {fault["fault"] for fault in listed["line_faults"]}
@@ -112,7 +113,7 @@ def test_list_names_sims_and_faults() -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["toaster"], "unknown sim 'toaster'; known are gs232b, little-donkey, weather-station"),
+        (["toaster"], "unknown sim 'toaster'; known are easycomm2, "),
         (["gs232b", "--link", "usb"], "--link 'usb': write it as pty, pty:/stable/name or tcp://127.0.0.1:0"),
         (["gs232b", "--link", "tcp://127.0.0.1:99999"], "write it as"),
         (["gs232b", "--count", "2"], "gs232b has a line of its own"),

@@ -111,7 +111,7 @@ class Rotctld:
                 except ValueError as error:
                     raise BadReply(f"the server sent {error}") from error
                 if any(not each.command for each in answers):
-                    heard = exchange.heard.decode("ascii", "backslashreplace").strip()
+                    heard = ", ".join(exchange.heard.decode("ascii", "backslashreplace").split("\n")[:-1])
                     raise BadReply("the server does not say what it answers to; is it rotctld?", answered=heard)
                 answer = next((each for each in answers if each.command == name), None)
         if answer.report:

@@ -1,4 +1,4 @@
-"""The device's side of the Yaesu GS-232B wire.
+"""The device's side of the Yaesu GS-232A and GS-232B wires, which differ in how a position is worded.
 
 Commands end with CR and are answered with CR, or with data and CR LF; "?>" means no. Angles are three digits counted
 from the counter-clockwise stop (Yaesu GS-232A/B manuals, p. 15-18; reply captured in Hamlib issue 122). Where only
@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable
+from typing import Literal
 
 from fleetd_hil.faults import FaultKind, Faults
 from fleetd_hil.models.rotator import RotatorModel
 from fleetd_hil.sim import Answer, Feed
+from fleetd_hil.sims import rotator
 
 FAULTS = (
     FaultKind("extra-cr", "an empty command is answered with ?>, as B units do"),
@@ -23,12 +25,7 @@ FAULTS = (
     FaultKind("no-lf", "answers end without LF"),
     FaultKind("no-cr", "answers end without CR"),
     FaultKind("no-end", "answers end without CR and LF"),
-    FaultKind("frozen", "the reported position stands still while the antenna moves"),
-    FaultKind("seized", "the motors do not turn"),
-    FaultKind("wrong-way", "the azimuth motor turns the wrong way"),
-    FaultKind("overshoot", "each move runs past its target and settles", 4.0, "deg"),
-    FaultKind("glitch", "each tenth position is far off in azimuth", 60.0, "deg"),
-    FaultKind("wrapped", "the azimuth is reported as a bearing: 10 for 370"),
+    *rotator.FAULTS,
 )
 
 _LONGEST_COMMAND = 4 * 3801  # a timed program of 3800 points
@@ -36,25 +33,26 @@ _SPEED_SHARES = {"X1": 0.25, "X2": 0.5, "X3": 0.75, "X4": 1.0}  # four steps per
 _CALIBRATIONS = ("O", "F", "O2", "F2", "Z")
 _REFUSED = b"?>\r\n"
 _DONE = b"\r"
+_WORDINGS = {"a": (b"+0%03d", b"+0%03d", b""), "b": (b"AZ=%03d", b"EL=%03d", b"  ")}
+"""Azimuth, elevation and what stands between them."""
 _HELP = b"R L A C M S U D E B W C2 X1-X4 P36 P45\r\n"
 
 
 class Gs232bSim:
-    """A GS-232B over a rotator model. Timed programs and calibration change nothing and are noted as violations."""
+    """A GS-232A or B over a rotator model. Timed programs and calibration change nothing; they are violations."""
 
-    def __init__(self, model: RotatorModel | None = None) -> None:
-        self.name = "gs232b"
+    def __init__(self, model: RotatorModel | None = None, dialect: Literal["a", "b"] = "b") -> None:
+        self.name = f"gs232{dialect}"
         self.units: tuple[int, ...] = ()
         self.model = model or RotatorModel()
         self.faults = Faults(FAULTS)
         self.violations: deque[str] = deque(maxlen=100)
+        self._antenna = rotator.Antenna(self.model, self.faults)
+        self._wordings = _WORDINGS[dialect]
         self._unread = bytearray()
-        self._at_s: float | None = None
         self._heard_at_s = float("-inf")
         self._azimuth_span_deg = 450
         self._programmed = 0
-        self._told = 0
-        self._frozen: tuple[float, float] | None = None
         azimuth, elevation = self.model.axes
         self._simple: dict[str, Callable[[], object]] = {
             "R": lambda: azimuth.jog(1),
@@ -63,7 +61,7 @@ class Gs232bSim:
             "U": lambda: elevation.jog(1),
             "D": lambda: elevation.jog(-1),
             "E": elevation.stop,
-            "S": self._stop,
+            "S": self._antenna.stop,
         }
 
     def attach(self) -> Feed:
@@ -85,25 +83,8 @@ class Gs232bSim:
         return answers
 
     def advance(self, at_s: float) -> None:
-        """Bring the antenna up to running time `at_s`, breaking and mending it where faults begin and end."""
-        if self._at_s is None:
-            self._at_s = at_s
-        for edge_s in self.faults.edges(self._at_s, at_s):
-            self._break(self._at_s)
-            self.model.step(edge_s - self._at_s)
-            self._at_s = edge_s
-        self._break(at_s)
-
-    def _break(self, at_s: float) -> None:
-        frozen = self.faults.value("frozen", at_s) is not None
-        if not frozen:
-            self._frozen = None
-        elif self._frozen is None:
-            self._frozen = (self.model.azimuth.position_deg, self.model.elevation.position_deg)
-        self.model.azimuth.reversed = self.faults.value("wrong-way", at_s) is not None
-        for axis in self.model.axes:
-            axis.seized = self.faults.value("seized", at_s) is not None
-            axis.overshoot_deg = self.faults.value("overshoot", at_s) or 0.0
+        """Bring the antenna up to running time `at_s`."""
+        self._antenna.advance(at_s)
 
     def _swallowed(self, data: bytes, at_s: float) -> bytes:
         within_s = self.faults.value("swallow", at_s)
@@ -159,26 +140,15 @@ class Gs232bSim:
         self.violations.append(f"{command[:40]} is a timed program")
         return _DONE
 
-    def _stop(self) -> None:
-        for axis in self.model.axes:
-            axis.stop()
-
     def _position(self, command: str, at_s: float) -> bytes:
-        azimuth_deg, elevation_deg = self._frozen or (
-            self.model.azimuth.position_deg,
-            self.model.elevation.position_deg,
-        )
-        self._told += 1
-        if (off_deg := self.faults.value("glitch", at_s)) is not None and self._told % 10 == 0:
-            azimuth_deg = (azimuth_deg + off_deg) % 450
-        if self.faults.value("wrapped", at_s) is not None:
-            azimuth_deg %= 360
-        azimuth, elevation = f"AZ={round(azimuth_deg):03d}", f"EL={round(elevation_deg):03d}"
+        azimuth_deg, elevation_deg = self._antenna.shown(at_s)
+        azimuth = self._wordings[0] % round(azimuth_deg)
+        elevation = self._wordings[1] % round(elevation_deg)
         if command == "B":
-            return f"{elevation}\r\n".encode()
+            return elevation + b"\r\n"
         if command == "C" or self.faults.value("az-only", at_s) is not None:
-            return f"{azimuth}\r\n".encode()
-        return f"{azimuth}  {elevation}\r\n".encode()
+            return azimuth + b"\r\n"
+        return self._wordings[2].join((azimuth, elevation)) + b"\r\n"
 
     def _dressed(self, reply: bytes, at_s: float) -> bytes:
         if self.faults.value("prompt", at_s) is not None:
