@@ -9,6 +9,9 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from fleetd.clock import Clock
 from fleetd.devices import AzEl, DriverSpec, RotatorLimits
@@ -17,19 +20,23 @@ from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
 from fleetd.registers.codec import encode_write
 from fleetd.registers.model import RegisterMap, ValueSpec
+from fleetd.settings import Settings
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Lane
 from fleetd_drivers.modbus.device import MapDevice, Unit
 from fleetd_drivers.modbus.line import SCHEMES, bus_for
 from fleetd_drivers.modbus.profile import load_profile
-from fleetd_drivers.modbus.settings import ModbusSettings
 
 MAP = "servo-rotator"
 
 
-class ServoSettings(ModbusSettings):
-    """One rotator."""
+class ServoSettings(Settings):
+    """One rotator on a Modbus line."""
 
+    unit: Annotated[int, Field(ge=1, le=255)] = 1
+    """Its unit (slave) id; a serial line knows 1 to 247, above that only TCP."""
+    timeout_ms: Annotated[int, Field(ge=10, le=30_000)] = 500
+    """How long it may think before it answers, in real milliseconds; the line's own time for the bytes is added."""
     map: str = MAP
     """Name of a shipped register map, or path of one of your own."""
 
