@@ -115,16 +115,17 @@ class EasycommSim:
         if not axis.build.low_deg <= angle_deg <= axis.build.high_deg:
             self.violations.append(f"{name}{angle_deg:.1f} is beyond the end stops")
         elif self.faults.value("jam", at_s) is None:
+            axis.speed_share = 1.0
             axis.go(angle_deg)
         return ""
 
     def _jog(self, name: str, millidegrees_s: float) -> None:
         axis, direction = self._speeds[name]
-        axis.speed_share = min(1.0, abs(millidegrees_s) / 1000 / axis.build.slew_deg_s)
-        if axis.speed_share:
-            axis.jog(direction)
-        else:
+        if millidegrees_s == 0:
             axis.stop()
+            return
+        axis.speed_share = min(1.0, abs(millidegrees_s) / 1000 / axis.build.slew_deg_s)
+        axis.jog(direction)
 
     def _position(self, name: str, at_s: float) -> str:
         azimuth_deg, elevation_deg = self._antenna.shown(at_s)
