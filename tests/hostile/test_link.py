@@ -149,11 +149,14 @@ async def test_unplugging_is_seen_by_the_reader(ends: tuple[Far, Link]) -> None:
 async def test_unplugging_is_seen_by_the_writer(ends: tuple[Far, Link]) -> None:
     far, link = ends
     far.unplug()
+
+    async def ask_on() -> None:
+        while True:
+            await link.write(b"C2\r")
+            await asyncio.sleep(0)
+
     with pytest.raises(LinkLost):
-        async with asyncio.timeout(5):
-            while True:
-                await link.write(b"C2\r")
-                await asyncio.sleep(0)
+        await asyncio.wait_for(ask_on(), 5)
 
 
 async def test_a_private_link_has_one_owner() -> None:

@@ -245,7 +245,7 @@ def test_the_line_named_is_the_field_s_own() -> None:
     ],
 )
 def test_two_line_faults(text: str, words: str) -> None:
-    with pytest.raises(ElementsError, match="^set") as caught:
+    with pytest.raises(ElementsError, match=r"^set") as caught:
         parse(text)
     assert words in str(caught.value)
 
@@ -277,7 +277,7 @@ def test_two_line_faults(text: str, words: str) -> None:
     ],
 )  # fmt: skip
 def test_files_that_are_no_elements(text: str, words: str) -> None:
-    with pytest.raises(ElementsError, match="^set") as caught:
+    with pytest.raises(ElementsError, match=r"^set") as caught:
         parse(text)
     assert words in str(caught.value)
 
@@ -295,7 +295,7 @@ def test_bytes_that_are_no_text_and_files_that_are_too_large(monkeypatch: pytest
 
 
 def test_a_set_that_sgp4_cannot_run_is_refused() -> None:
-    with pytest.raises(ElementsError, match="SGP4 fails at the epoch itself: mrt is less than 1.0"):
+    with pytest.raises(ElementsError, match=r"SGP4 fails at the epoch itself: mrt is less than 1.0"):
         orbit(mean_motion_rev_day=16.9, eccentricity=0.005, mean_anomaly_deg=0.0, bstar=0.0)
 
 
