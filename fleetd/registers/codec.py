@@ -39,6 +39,9 @@ _MOST_PATTERNS = 256  # of one bits register, before they are worked out afresh
 Put = Callable[[Any, dict[str, Value], dict[str, str]], None]
 """Puts the meaning of one raw value into a sample's values and absent reasons."""
 
+Unpack = Callable[[bytes], Sequence[Any]]
+"""Takes the data of one block apart into raw values, one for each spec of the block."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -53,21 +56,20 @@ class Decoder:
 
     def __init__(self, register_map: RegisterMap, block: Block) -> None:
         self.block = block
+        self.names = tuple(spec.names for spec in block.specs)
         if block.table in BIT_TABLES:
             self.size = (block.count + 7) // 8
-            self._bits = tuple((spec.name, spec.address - block.address) for spec in block.specs)
+            offsets = [spec.address - block.address for spec in block.specs]
+            self.unpack: Unpack = lambda data: _bits(data, offsets)
+            self.puts = tuple(_put_bit(spec.name) for spec in block.specs)
             return
         self.size = 2 * block.count
-        self._layout = struct.Struct(_layout(register_map, block))
-        self._puts = tuple(_put(spec, register_map.order_of(spec)) for spec in block.specs)
+        self.unpack = struct.Struct(_layout(register_map, block)).unpack
+        self.puts = tuple(_put(spec, register_map.order_of(spec)) for spec in block.specs)
 
     def decode(self, data: bytes, into: Decoded) -> None:
         """Add what `data`, the `size` bytes of registers or packed bits that the answer carried, means."""
-        if self.block.table in BIT_TABLES:
-            packed = int.from_bytes(data, "little")
-            into.values.update((name, bool(packed >> offset & 1)) for name, offset in self._bits)
-            return
-        for put, raw in zip(self._puts, self._layout.unpack(data), strict=True):
+        for put, raw in zip(self.puts, self.unpack(data), strict=True):
             put(raw, into.values, into.absent)
 
 
@@ -114,6 +116,15 @@ def _layout(register_map: RegisterMap, block: Block) -> str:
         parts += [f"{2 * (spec.address - at)}x", FORMATS[spec.type] if plain else f"{2 * spec.size}s"]
         at = spec.end
     return "".join([*parts, f"{2 * (block.end - at)}x"])
+
+
+def _bits(data: bytes, offsets: Sequence[int]) -> list[int]:
+    packed = int.from_bytes(data, "little")
+    return [packed >> offset & 1 for offset in offsets]
+
+
+def _put_bit(name: str) -> Put:
+    return lambda raw, values, _absent: values.__setitem__(name, raw == 1)
 
 
 def _put(spec: ValueSpec, order: WordOrder) -> Put:
@@ -183,8 +194,7 @@ def _fields(spec: ValueSpec, raw: int) -> tuple[dict[str, Value], dict[str, str]
 
 
 def _put_number(spec: ValueSpec) -> Put:
-    name, codes = spec.name, _codes(spec)
-    finish = _finish(spec)
+    name, codes, finish = spec.name, _codes(spec), _finish(spec)
     low = -_MOST if spec.minimum is None else spec.minimum
     high = _MOST if spec.maximum is None else spec.maximum
     if spec.type in INTEGERS and finish is None and not codes and (low, high) == (-_MOST, _MOST):
@@ -210,14 +220,20 @@ def _why_not(spec: ValueSpec, value: float) -> str:
 
 
 def _finish(spec: ValueSpec) -> Callable[[float], float] | None:
-    """From raw counts to the unit: whole counts are rounded to the decimals that scale and offset have."""
+    """From raw counts to the unit. Whole counts give the real number that is nearest to the decimal one.
+
+    That is so because 0.001 is taken as 1 / 1000, and a quotient of whole numbers is rounded once.
+    """
     if not spec.is_scaled:
         return None
     scale, offset = spec.scale or 1.0, spec.offset or 0.0
     if spec.type not in INTEGERS:
         return lambda raw: raw * scale + offset
-    decimals = max(_decimals(scale), _decimals(offset))
-    return lambda raw: round(raw * scale + offset, decimals)
+    parts = 10 ** max(_decimals(scale), _decimals(offset))
+    step, start = int(Decimal(repr(scale)) * parts), int(Decimal(repr(offset)) * parts)
+    if start == 0 and step == 1:
+        return lambda raw: raw / parts
+    return lambda raw: (raw * step + start) / parts
 
 
 def _decimals(number: float) -> int:
