@@ -18,13 +18,16 @@ from fleetd.link.stream import Link
 class Exchange:
     """One question and what has been heard since."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, clock: Clock) -> None:
         self.heard = bytearray()
+        self.asked_at_s = float("-inf")
         self._link = link
+        self._clock = clock
 
     async def write(self, data: bytes) -> None:
         """Ask. Raises LinkLost."""
         await self._link.write(data)
+        self.asked_at_s = self._clock.monotonic()
 
     async def read_some(self) -> bytes:
         """What has arrived, at least one byte. Raises LinkLost."""
@@ -34,7 +37,7 @@ class Exchange:
 
 
 class Turns:
-    """Who talks when. `pause_s`, in the clock's time, lies between the end of one exchange and the next one's begin."""
+    """Who talks when. At least `pause_s` of the clock's time lies between the last words and the next exchange."""
 
     def __init__(self, link: Link, clock: Clock, pause_s: float) -> None:
         self._link = link
@@ -74,7 +77,7 @@ class Turns:
 
     @asynccontextmanager
     async def _begun(self, asked: str, within_s: float) -> AsyncIterator[Exchange]:
-        exchange = Exchange(self._link)
+        exchange = Exchange(self._link, self._clock)
         self._link.discard()
         try:
             async with self._link.exchange(asked, within_s):
@@ -83,4 +86,4 @@ class Turns:
             silence.answered = exchange.heard.hex(" ") or silence.answered
             raise
         finally:
-            self._free_at_s = self._clock.monotonic() + self._pause_s
+            self._free_at_s = max(self._free_at_s, exchange.asked_at_s + self._pause_s)

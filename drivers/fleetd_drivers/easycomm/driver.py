@@ -43,7 +43,7 @@ class EasycommSettings(Settings):
     reply_timeout_ms: Annotated[int, Field(ge=20, le=10_000)] = 400
     """How long an answer may take, in real time."""
     pause_ms: Annotated[int, Field(ge=0, le=5_000)] = 0
-    """Least time between the end of one exchange and the next, in the clock's time, for firmware that needs it."""
+    """Least time between two commands, in the clock's time, for firmware that needs it."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -6,7 +6,6 @@ Not here: the site's own limits and the choice of a way round, which belong to w
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Literal
@@ -15,9 +14,9 @@ from pydantic import Field
 
 from fleetd.clock import Clock
 from fleetd.devices import AzEl, DriverSpec, RotatorLimits
-from fleetd.errors import BadReply, Declined, Refusal, ReplyTimeout
+from fleetd.errors import BadReply, Declined
 from fleetd.link.ports import Ports
-from fleetd.link.stream import Link
+from fleetd.link.turns import Exchange, Turns
 from fleetd.link.url import LinkUrl
 from fleetd.settings import Settings
 from fleetd_drivers.gs232b import wire
@@ -46,12 +45,10 @@ class Gs232bSettings(Settings):
 class Gs232b:
     """One controller on one link."""
 
-    def __init__(self, link: Link, settings: Gs232bSettings, clock: Clock) -> None:
-        self._link = link
+    def __init__(self, turns: Turns, settings: Gs232bSettings) -> None:
+        self._turns = turns
         self._settings = settings
-        self._clock = clock
-        self._turn = asyncio.Lock()
-        self._free_at_s = float("-inf")
+        self._within_s = settings.reply_timeout_ms / 1000
 
     @property
     def limits(self) -> RotatorLimits:
@@ -72,65 +69,50 @@ class Gs232b:
         return AzEl(azimuth_deg, float(position.elevation or 0))
 
     async def stop(self) -> None:
-        """Stop both axes."""
-        await self._tell(wire.STOP)
+        """Stop both axes, ahead of whoever else waits."""
+        await self._tell(wire.STOP, urgent=True)
 
     def _move(self, to: AzEl) -> bytes:
         limits = self.limits
-        for name, angle_deg, low_deg, high_deg in (
-            ("azimuth", to.azimuth_deg, limits.azimuth_min_deg, limits.azimuth_max_deg),
-            ("elevation", to.elevation_deg, limits.elevation_min_deg, limits.elevation_max_deg),
-        ):
-            if not (math.isfinite(angle_deg) and low_deg <= angle_deg <= high_deg):
-                raise Refusal(
-                    "controller-limits", f"{name} {angle_deg:g} is outside the controller's {low_deg:g} to {high_deg:g}"
-                )
+        limits.admit(to)
         azimuth = min(self._settings.azimuth_span_deg, round(to.azimuth_deg - limits.azimuth_min_deg))
         if self._settings.azimuth_only:
             return wire.turn(azimuth)
         return wire.turn_both(azimuth, round(to.elevation_deg))
 
-    async def _tell(self, command: bytes) -> None:
+    async def _tell(self, command: bytes, *, urgent: bool = False) -> None:
         """Send a command that moves or stops; its answer, where the unit gives one, is yes or no."""
-        async with self._turn:
-            await self._pace()
-            async with self._exchange(command):
-                await self._write(command)
-                refused = self._settings.answers_moves and await self._refused()
+        async with self._turns.exchange(_words(command), self._within_s, urgent=urgent) as exchange:
+            await exchange.write(command)
+            refused = self._settings.answers_moves and await self._refused(exchange)
         if refused:
             raise Declined("the controller refused the command", asked=_words(command), answered="?>")
 
-    async def _refused(self) -> bool:
+    @staticmethod
+    async def _refused(exchange: Exchange) -> bool:
         decoder = wire.Decoder()
         words: set[wire.Reply] = set()
         while wire.Word.DONE not in words and wire.Word.REFUSED not in words:
-            words |= set(decoder.feed(await self._link.read_some()))
+            words |= set(decoder.feed(await exchange.read_some()))
         return wire.Word.REFUSED in words
 
     async def _ask(self, command: bytes) -> wire.Position:
-        heard = bytearray()
-        async with self._turn:
-            await self._pace()
-            try:
-                async with self._exchange(command):
-                    await self._write(command)
-                    return self._checked(await self._position(heard), heard)
-            except ReplyTimeout as silence:
-                silence.answered = heard.hex(" ")
-                raise
+        async with self._turns.exchange(_words(command), self._within_s) as exchange:
+            await exchange.write(command)
+            return self._checked(await self._position(exchange), exchange.heard)
 
-    async def _position(self, heard: bytearray) -> wire.Position:
+    @staticmethod
+    async def _position(exchange: Exchange) -> wire.Position:
         """Read on until a position has come; a refusal on the way belongs to something older, or time runs out."""
         decoder = wire.Decoder()
         while True:
             try:
                 async with asyncio.timeout(_UNENDED_WAIT_S if decoder.unended() else None):
-                    data = await self._link.read_some()
+                    data = await exchange.read_some()
             except TimeoutError:
                 if (position := decoder.unended()) is not None:
                     return position
                 raise
-            heard += data
             if positions := [reply for reply in decoder.feed(data) if isinstance(reply, wire.Position)]:
                 return positions[-1]
 
@@ -143,20 +125,6 @@ class Gs232b:
             raise BadReply("the controller gave an angle that it cannot have", answered=answered)
         return position
 
-    @asynccontextmanager
-    async def _exchange(self, command: bytes) -> AsyncIterator[None]:
-        async with self._link.exchange(_words(command), self._settings.reply_timeout_ms / 1000):
-            yield
-
-    async def _pace(self) -> None:
-        """Wait until the unit listens again, and drop what it said unasked: it must not pass for the next answer."""
-        await self._clock.sleep(self._free_at_s - self._clock.monotonic())
-        self._link.discard()
-
-    async def _write(self, command: bytes) -> None:
-        await self._link.write(command)
-        self._free_at_s = self._clock.monotonic() + self._settings.pause_after_write_ms / 1000
-
 
 def _words(command: bytes) -> str:
     return command.decode("ascii").rstrip("\r")
@@ -166,7 +134,7 @@ def _words(command: bytes) -> str:
 async def connect(ports: Ports, url: LinkUrl, settings: Gs232bSettings, clock: Clock) -> AsyncIterator[Gs232b]:
     """Open the link; nothing is sent yet. Raises LinkLost."""
     async with ports.open(url) as link:
-        yield Gs232b(link, settings, clock)
+        yield Gs232b(Turns(link, clock, settings.pause_after_write_ms / 1000), settings)
 
 
 SPEC = DriverSpec(

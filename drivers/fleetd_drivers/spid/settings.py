@@ -23,7 +23,7 @@ class Rot1Settings(Settings):
     reply_timeout_ms: Annotated[int, Field(ge=20, le=10_000)] = 1000
     """How long an answer may take, in real time; at 600 baud question and answer alone take 420 ms."""
     pause_ms: Milliseconds = 300
-    """Least time between the end of one exchange and the next, in the clock's time."""
+    """Least time between two commands, in the clock's time."""
 
     @model_validator(mode="after")
     def _azimuth_ordered(self) -> Self:
@@ -51,7 +51,7 @@ class Rot2Settings(BothAxesSettings):
     """A Rot2Prog. Spoken to more often than once in two seconds it may lose a degree or two of its calibration."""
 
     pause_ms: Milliseconds = 2100
-    """Least time between the end of one exchange and the next, in the clock's time."""
+    """Least time between two commands, in the clock's time."""
     stop_at_once: bool = False
     """Whether a stop need not keep the pause: it comes up to two seconds sooner, and may cost calibration."""
 
