@@ -1,0 +1,100 @@
+"""`Line`: one TCP or TLS connection to a broker, packets in and out. It knows no session and keeps nothing.
+
+All that is said within one turn of the event loop goes out in one write. What the kernel does not take at once is
+bounded: `writable` is clear meanwhile, and whoever has much to say waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from fleetd.relay.mqtt.decode import Decoder
+from fleetd.relay.mqtt.packets import Malformed, Packet
+
+_HIGH_WATER = 256 * 1024  # bytes not yet taken by the kernel, above which we are asked to wait
+
+
+class Line(asyncio.Protocol):
+    """Made by `loop.create_connection`; `take` is called with each packet that comes in, `end` once it is gone."""
+
+    def __init__(self, level: int, take: Callable[[Packet], None], end: Callable[[], None]) -> None:
+        self.reason = "the broker closed the connection"
+        """Why the line ended, once it has."""
+        self.ended = asyncio.Event()
+        self.writable = asyncio.Event()
+        self.heard = asyncio.Event()
+        """Set with whatever comes in; clear it to see whether anything still does."""
+        self._take = take
+        self._end = end
+        self._decoder = Decoder(level)
+        self._transport: asyncio.Transport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._out: list[bytes] = []
+
+    @property
+    def open(self) -> bool:
+        """Whether there is a connection."""
+        return self._transport is not None and not self.ended.is_set()
+
+    def send(self, packet: bytes) -> None:
+        """Say something, at the end of this turn of the event loop; nothing happens once the line has ended."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(packet)
+
+    def close(self) -> None:
+        """End the line once all that was said has gone out."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self, reason: str = "") -> None:
+        """End the line at once."""
+        if reason and not self.ended.is_set():
+            self.reason = reason
+        self._out.clear()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _flush(self) -> None:
+        if self._out and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(self._out))
+        self._out.clear()
+
+    # What the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The line is there."""
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(f"{transport!r} is no stream")
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._transport = transport
+        self.writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in."""
+        self.heard.set()
+        try:
+            for packet in self._decoder.feed(data):
+                self._take(packet)
+        except Malformed as error:
+            self.abort(f"the broker does not speak MQTT: {error}")
+
+    def pause_writing(self) -> None:
+        """Too much waits to go out."""
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self.writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The line is gone, whoever ended it."""
+        if exc is not None:
+            self.reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+        self._out.clear()
+        self.ended.set()
+        self.heard.set()  # nobody waits for a line that is gone
+        self.writable.set()
+        self._end()
