@@ -6,6 +6,7 @@ The content decides the format, never the file's name. Any fault is an `Elements
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from fleetd.errors import ElementsError
@@ -23,16 +24,20 @@ def read_elements(path: Path | str) -> list[ElementSet]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            # A file that tells its size is refused unread; a pipe or a device is read no further than that.
+            too_large = os.fstat(file.fileno()).st_size > MAX_BYTES
+            content = b"" if too_large else file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ElementsError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if too_large:
+        raise _too_large(str(path))
     return parse_elements(content, str(path))
 
 
 def parse_elements(content: bytes, name: str) -> list[ElementSet]:
     """The same from bytes that came from the source `name`. Raises ElementsError."""
     if len(content) > MAX_BYTES:
-        raise ElementsError(f"{name}: is larger than {MAX_BYTES // 1024**2} MB; is this a file of elements?")
+        raise _too_large(name)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -50,6 +55,10 @@ def parse_elements(content: bytes, name: str) -> list[ElementSet]:
     if not sets:
         raise ElementsError(f"{name}: holds no element set")
     return [elements for _, elements in sets.values()]
+
+
+def _too_large(name: str) -> ElementsError:
+    return ElementsError(f"{name}: is larger than {MAX_BYTES // 1024**2} MB; is this a file of elements?")
 
 
 def _format(text: str, name: str) -> omm.Parse:

@@ -282,7 +282,7 @@ def test_files_that_are_no_elements(text: str, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_bytes_that_are_no_text_and_files_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_are_no_text_and_files_that_are_too_large(tmp_path: Path) -> None:
     with pytest.raises(ElementsError, match="set:2: is no text in UTF-8"):
         parse_elements(b"a\n\xff\xfe", "set")
     assert len(parse_elements(b"\xef\xbb\xbf" + as_json().encode(), "set")) == 1
@@ -292,6 +292,11 @@ def test_bytes_that_are_no_text_and_files_that_are_too_large(monkeypatch: pytest
         read_elements("nowhere")
     with pytest.raises(ElementsError, match=r"/dev/zero: is larger than 16 MB"):
         read_elements("/dev/zero")
+    vast = tmp_path / "vast.json"
+    with vast.open("wb") as file:
+        file.truncate(1 << 40)  # a hole: no disk holds this
+    with pytest.raises(ElementsError, match=r"vast.json: is larger than 16 MB"):
+        read_elements(vast)
 
 
 def test_a_set_that_sgp4_cannot_run_is_refused() -> None:

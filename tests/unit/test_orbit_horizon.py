@@ -79,3 +79,15 @@ def test_windows_cut_what_the_horizon_leaves() -> None:
     wall = HorizonMask(((0.0, 89.0),))
     assert find_passes([orbit()], [HANGZHOU], START, START + DAY, 0.0, horizon=wall) == []
     assert find_passes([orbit()], [HANGZHOU], START, START + timedelta(seconds=1), 0.0, horizon=wall) == []
+
+
+def test_up_when_the_window_opens_but_behind_the_hills_still_rises() -> None:
+    (whole, *_) = find_passes([orbit()], [HANGZHOU], START, START + DAY, 10.0)
+    assert whole.aos
+    assert whole.los
+    begin, end = whole.aos - timedelta(seconds=60), whole.los + timedelta(seconds=60)
+    (found,) = find_passes([orbit()], [HANGZHOU], begin, end, 0.0, horizon=HorizonMask(((0.0, 10.0),)))
+    assert found.aos
+    assert found.los
+    assert abs(found.aos - whole.aos) < timedelta(milliseconds=1)
+    assert abs(found.los - whole.los) < timedelta(milliseconds=1)

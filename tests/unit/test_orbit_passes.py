@@ -17,6 +17,7 @@ from fleetd.orbit.elements import read_elements
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.passes import Pass, failures, find_passes, pass_json
 from fleetd.orbit.station import Station
+from fleetd.orbit.trajectory import Trajectory
 
 HANGZHOU = Station("hangzhou", 30.27, 120.15, 20.0)
 DAY = timedelta(days=1)
@@ -234,6 +235,18 @@ def test_several_culminations_in_one_pass() -> None:
         assert each.culminations == sorted(each.culminations)
 
 
+def test_a_valley_between_nodes_parts_a_pass_only_where_it_reaches_the_mask() -> None:
+    station = Station("under both apogees", 40.0, 90.0)
+    whole = next(each for each in passes_over(orbit(**MOLNIYA), station, 2 * DAY) if len(each.culminations) == 2)
+    first, second = whole.culminations
+    trajectory = Trajectory.of(orbit(**MOLNIYA), station, first, second)
+    valley_deg = min(trajectory.at(first + part / 4000 * (second - first)).elevation_deg for part in range(4001))
+    for mask_deg, count in ((valley_deg - 1e-5, 1), (valley_deg + 1e-5, 2)):
+        found = find_passes([orbit(**MOLNIYA)], [station], first, second, mask_deg)
+        assert len(found) == count
+        assert (found[0].aos, found[-1].los) == (None, None)
+
+
 def test_high_ellipse_that_merges_neighbours_elsewhere() -> None:
     """Of the kind of skyfielders/python-skyfield#1017: e = 0.81, 1.22 revolutions a day."""
     elements = orbit(eccentricity=0.81, mean_motion_rev_day=1.22, inclination_deg=28.0, bstar=0.0)
@@ -338,6 +351,24 @@ def _under(elements: ElementSet, window: Window) -> Station:
 
     place = wgs84.subpoint_of(elements.skyfield(timescale()).at(window.times(window.length_s)))
     return Station("under", float(place.latitude.degrees), float(place.longitude.degrees))
+
+
+def test_a_dip_into_the_ground_between_nodes_is_a_failure() -> None:
+    """Perigee 8 km up on average, but some seconds below ground at each return: SGP4 is right again in between."""
+    axis_km = (6378.135 + 8.0) / (1 - 0.5)
+    elements = orbit(
+        eccentricity=0.5,
+        mean_motion_rev_day=86_400 / (math.tau * math.sqrt(axis_km**3 / 398_600.8)),
+        mean_anomaly_deg=180.0,
+        bstar=0.0,
+    )
+    when, why = failures([elements], START, START + DAY / 2)[elements.norad_id]
+    assert "decayed" in why
+    model = elements.satrec()
+    errors, _, _ = model.sgp4_array(np.full(43_200, model.jdsatepoch), np.arange(43_200) / 86_400)
+    failing = np.nonzero(errors)[0]
+    assert 0 < len(failing) < 200
+    assert seconds(START, when) == pytest.approx(failing[0], abs=1.0)
 
 
 def test_a_set_that_fails_before_the_window_gives_no_ghosts() -> None:
