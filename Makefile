@@ -41,6 +41,7 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/fleetctl config schema >build/site.schema.json && cmp build/site.schema.json configs/site.schema.json
 	@echo "schema: ok"
 	@$(BIN)/python docs/man/build.py --check && echo "man pages: ok"
+	@$(BIN)/python docs/supported.py --check && echo "supported devices: ok"
 
 man: $(READY)  ## man pages and the command reference, from the programs' own help
 	@$(BIN)/python docs/man/build.py

@@ -1,0 +1,102 @@
+# ruff: noqa: INP001  # a script beside the page that it writes, not a package
+"""Writes SUPPORTED.md from what the installed drivers say of themselves, and from what each was tried against.
+
+    python docs/supported.py            writes it
+    python docs/supported.py --check    says if it is not as it would be written, and ends with 1 then
+
+What was tried is stated here by hand; a driver of which nothing is stated stops the script.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from fleetd.devices import ENTRY_POINT_GROUP, DriverSpec, driver_names, load_driver
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "SUPPORTED.md"
+
+HAMLIB = "Hamlib 4.5.4"
+TRIED = {
+    "easycomm2": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 202`",
+    "easycomm3": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 204`",
+    "gs232a": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 602`",
+    "gs232b": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 603`; one captured answer",
+    "little-donkey": "its sim over Modbus TCP, RTU and RTU over TCP; pymodbus' server as the far end",
+    "rotctld": f"its sim over TCP; {HAMLIB}'s own `rotctld` with its dummy rotator (`-m 1`)",
+    "servo-rotator": "its sim over Modbus TCP, RTU and RTU over TCP; the register map is our own, and no product's",
+    "spid-md01": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 903`",
+    "spid-rot1": "its sim over pty and TCP; the example in Hamlib's description of the protocol",
+    "spid-rot2": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 901`",
+    "weather-station": "its sim over Modbus TCP, RTU and RTU over TCP; the addresses of the map are assumed",
+}
+REAL: dict[str, str] = {}
+"""Real hardware by driver: which unit with which firmware, by whom and when. Nothing has been reported yet."""
+
+TITLES = {"rotator": "Rotators", "rig": "Radios", "tnc": "TNCs", "robot": "Robots", "sensor": "Sensors"}
+HEAD = """# Supported devices
+
+What each driver that ships with fleetd is, how it is reached, and what it was tried against. Written by
+`python docs/supported.py`; `fleetctl drivers` lists what is installed here, drivers of others included.
+
+**{reported}** A sim is our own reading of a manual; a referee such as Hamlib is somebody else's. To try a rotator on
+your own hardware, with nobody near the antenna and your hand on the power switch:
+
+    pytest tests/devices/test_rotators.py --device gs232b=serial:///dev/ttyUSB0?baud=9600 --i-am-watching
+"""
+
+
+def page() -> str:
+    """SUPPORTED.md as it should be."""
+    folders = {point.name: point.module.split(".")[1] for point in entry_points(group=ENTRY_POINT_GROUP)}
+    own = [load_driver(name) for name in driver_names() if name in TRIED]
+    reported = (
+        "No driver has been tried on real hardware yet." if not REAL else "Real hardware is named where it was tried."
+    )
+    lines = [HEAD.format(reported=reported)]
+    for capability, title in TITLES.items():
+        specs = [spec for spec in own if spec.capability == capability]
+        if specs:
+            lines += [
+                f"## {title}",
+                "",
+                "| driver | what it is | links | tried against | real hardware |",
+                "|---|---|---|---|---|",
+            ]
+            lines += [_row(spec, folders[spec.name]) for spec in specs]
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(spec: DriverSpec, folder: str) -> str:
+    name = f"[`{spec.name}`](drivers/fleetd_drivers/{folder}/README.md)"
+    links = ", ".join(f"`{scheme}://`" for scheme in spec.schemes)
+    return f"| {name} | {spec.summary} | {links} | {TRIED[spec.name]} | {REAL.get(spec.name, 'none yet')} |"
+
+
+def untold() -> list[str]:
+    """Our own drivers of which it is not stated what they were tried against."""
+    ours = {point.name for point in entry_points(group=ENTRY_POINT_GROUP) if point.module.startswith("fleetd_drivers.")}
+    return sorted(ours ^ set(TRIED))
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or check it; the exit code."""
+    if wrong := untold():
+        sys.stderr.write(f"docs/supported.py: TRIED and the installed drivers differ in {', '.join(wrong)}\n")
+        return 1
+    text = page()
+    fresh = PAGE.exists() and PAGE.read_text("utf-8") == text
+    if "--check" in arguments:
+        if not fresh:
+            sys.stderr.write(f"{PAGE}: is not what the drivers say now; run python docs/supported.py\n")
+        return 0 if fresh else 1
+    if not fresh:
+        PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
