@@ -66,8 +66,12 @@ def tt_minus_utc_s(day: float, fraction: Floats) -> Floats:
 def ut1_minus_utc_s(day: float, fraction: Floats) -> Floats:
     """UT1 less UTC in seconds, at the Julian dates `day + fraction`."""
     days = (day - _TABLE_START_JD) + fraction
-    table = _delta_t_s()
-    delta_t_s: Floats = np.interp(days, np.arange(len(table)), table)
+    if not len(days):
+        return days
+    # Only the days in question: to lay out the whole table would take longer than a small search.
+    first, last = (int(pick(days)) for pick in (np.min, np.max))
+    table = _delta_t_s()[first : last + 2]
+    delta_t_s: Floats = np.interp(days, np.arange(first, first + len(table)), table)
     return tt_minus_utc_s(day, fraction) - delta_t_s
 
 

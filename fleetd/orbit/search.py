@@ -75,7 +75,7 @@ def search(tracks: Sequence[Track], stations: Sequence[Station], length_s: float
     sine = curves.sine(x)
     hidden = (extremes.above[0] == extremes.above[1]) & ((sine >= mask_sine) != extremes.above[0])
     crossings = [_between_nodes(changes, len(places), mask_sine)]
-    crossings += _beside(extremes[hidden], x[hidden], len(places), mask_sine)
+    crossings.append(_beside(extremes[hidden], x[hidden], len(places), mask_sine))
     shown = (sine >= mask_sine) & (extremes.slope < 0)
     summits = _Summits((curves.satellite * len(places) + curves.station)[shown], curves.after_s(x)[shown], sine[shown])
     return _Pairing(Motions(tracks), places, mask_sine, ends_s).pair(_join(crossings), summits)
@@ -87,13 +87,12 @@ def _between_nodes(changes: Events, stations: int, mask_sine: float) -> _Crossin
     return _crossings(changes, np.zeros(count), np.ones(count), changes.slope, stations, mask_sine)
 
 
-def _beside(extremes: Events, x: Floats, stations: int, mask_sine: float) -> list[_Crossings]:
+def _beside(extremes: Events, x: Floats, stations: int, mask_sine: float) -> _Crossings:
     """The two crossings beside each extreme that shows above (or dips below) the mask between two nodes."""
     low, high = np.minimum(x, 0.0), np.maximum(x, 1.0)
-    return [
-        _crossings(extremes, low, x, -extremes.slope, stations, mask_sine),
-        _crossings(extremes, x, high, extremes.slope, stations, mask_sine),
-    ]
+    twice = np.tile(np.arange(len(x)), 2)
+    slope = np.concatenate([-extremes.slope, extremes.slope])
+    return _crossings(extremes[twice], np.append(low, x), np.append(x, high), slope, stations, mask_sine)
 
 
 def _crossings(events: Events, low: Floats, high: Floats, slope: Floats, stations: int, mask_sine: float) -> _Crossings:
