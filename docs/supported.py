@@ -41,8 +41,10 @@ HEAD = """# Supported devices
 What each driver that ships with fleetd is, how it is reached, and what it was tried against. Written by
 `python docs/supported.py`; `fleetctl drivers` lists what is installed here, drivers of others included.
 
-**{reported}** A sim is our own reading of a manual; a referee such as Hamlib is somebody else's. To try a rotator on
-your own hardware, with nobody near the antenna and your hand on the power switch:
+**{reported}**
+
+A sim is our own reading of a manual; a referee such as Hamlib is somebody else's. To try a rotator on your own
+hardware, with nobody near the antenna and your hand on the power switch:
 
     pytest tests/devices/test_rotators.py --device gs232b=serial:///dev/ttyUSB0?baud=9600 --i-am-watching
 """

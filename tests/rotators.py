@@ -119,12 +119,12 @@ class Seat:
         return off_deg <= self.kind.resolution_deg * 0.51 + 1e-6
 
     async def arrives(self, to: AzEl, within_s: float = 180.0) -> bool:
-        """Whether it gets there: it is asked each second until it says so."""
+        """Whether it gets there: it is asked again and again until it says so."""
         end_s = self.clock.monotonic() + within_s
         while self.clock.monotonic() < end_s:
             if self.near(await self.driver.where(), to):
                 return True
-            await self.clock.sleep(1.0)
+            await self.clock.sleep(5.0 if self.far else 1.0)
         return False
 
 

@@ -19,7 +19,7 @@ from fleetd_hil import catalogue
 
 
 def small_step(seat: Seat, start: AzEl) -> AzEl:
-    """A direction some degrees from where it stands, within its limits."""
+    """A direction some degrees from where it stands, within its limits; a real antenna has little room."""
     limits = seat.limits
     azimuth_deg = start.azimuth_deg + (8 if start.azimuth_deg + 8 <= limits.azimuth_max_deg else -8)
     elevation_deg = start.elevation_deg + (4 if start.elevation_deg + 4 <= limits.elevation_max_deg else -4)
@@ -70,30 +70,29 @@ async def test_stop_stops_what_moves(stand: Stand) -> None:
         start = await seat.driver.where()
         target = small_step(seat, start) if stand.real else seat.target(300.0, 80.0)
         await seat.driver.point(target)
-        await seat.clock.sleep(1.0)
+        for _ in range(100):
+            await seat.clock.sleep(0.1)
+            if not seat.near(await seat.driver.where(), start):
+                break
+        else:
+            pytest.fail("it does not begin to move")
         await seat.driver.stop()
         stood = await comes_to_rest(seat)
-        assert not seat.near(stood, start), "it had not begun to move"
         assert not seat.near(stood, target), "it had arrived before it was stopped"
 
 
-@pytest.mark.parametrize("turn", ["azimuth", "elevation"])
-@pytest.mark.parametrize("by", ["below", "above", "nan", "infinite"])
-async def test_what_is_beyond_the_limits_never_reaches_the_wire(stand: Stand, turn: str, by: str) -> None:
+async def test_what_is_beyond_the_limits_never_reaches_the_wire(stand: Stand) -> None:
     async with stand.open() as seat:
         limits = seat.limits
-        low_deg, high_deg = (
-            (limits.azimuth_min_deg, limits.azimuth_max_deg)
-            if turn == "azimuth"
-            else (limits.elevation_min_deg, limits.elevation_max_deg)
-        )
-        wrong_deg = {"below": low_deg - 0.01, "above": high_deg + 0.01, "nan": math.nan, "infinite": math.inf}[by]
-        safe = AzEl(limits.azimuth_min_deg, limits.elevation_min_deg)
-        to = AzEl(wrong_deg, safe.elevation_deg) if turn == "azimuth" else AzEl(safe.azimuth_deg, wrong_deg)
+        azimuth_deg, elevation_deg = limits.azimuth_min_deg, limits.elevation_min_deg
         already = seat.heard
-        with pytest.raises(Refusal, match=rf"{turn} \S+ is outside the controller's") as refused:
-            await seat.driver.point(to)
-        assert refused.value.rule == "controller-limits"
+        for wrong_deg in (azimuth_deg - 0.01, limits.azimuth_max_deg + 0.01, math.nan, math.inf, -math.inf):
+            with pytest.raises(Refusal, match=r"azimuth \S+ is outside the controller's") as refused:
+                await seat.driver.point(AzEl(wrong_deg, elevation_deg))
+            assert refused.value.rule == "controller-limits"
+        for wrong_deg in (elevation_deg - 0.01, limits.elevation_max_deg + 0.01, math.nan, math.inf, -math.inf):
+            with pytest.raises(Refusal, match=r"elevation \S+ is outside the controller's"):
+                await seat.driver.point(AzEl(azimuth_deg, wrong_deg))
         assert seat.heard == already
 
 
@@ -119,9 +118,11 @@ async def test_cancelled_in_mid_exchange_a_fresh_link_works(stand: Stand) -> Non
         already = seat.heard
         asking = asyncio.create_task(seat.driver.where(), name="asking")
         for _ in range(200):
-            await asyncio.sleep(0.001)
-            if stand.real or seat.heard > already:
+            await asyncio.sleep(0 if stand.real else 0.001)
+            if seat.heard > already:
                 break
+        if asking.done():
+            pytest.skip("it answers faster than it can be cancelled")
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
