@@ -8,6 +8,7 @@
     └── DeviceError      one device did not do what was asked
         ├── LinkLost     its byte stream is gone or cannot be opened
         ├── ReplyTimeout no (whole) answer within the deadline; also a TimeoutError
+        ├── Quarantined  silent so often that its shared line is kept for the others for now; nothing was sent
         ├── BadReply     an answer that the wire does not allow
         └── Declined     a well-formed answer that says no, such as a Modbus exception or "?>"
 
@@ -84,6 +85,10 @@ class LinkLost(DeviceError):
 
 class ReplyTimeout(DeviceError, TimeoutError):
     """No complete answer came within the deadline."""
+
+
+class Quarantined(DeviceError):
+    """The device has been silent so often that its line is kept for the others now; nothing was sent."""
 
 
 class BadReply(DeviceError):

@@ -15,7 +15,7 @@ import structlog
 
 from fleetd.clock import Clock
 from fleetd.devices import Driver
-from fleetd.errors import DeviceError
+from fleetd.errors import DeviceError, Quarantined
 from fleetd.records import DeviceState, DeviceStatus
 
 log = structlog.get_logger(__name__)
@@ -119,8 +119,7 @@ class Supervision:
         device.failures += 1
         say = log.warning if device.failures == 1 else log.debug
         say("device failed", device=device.name, reason=str(error), failures=device.failures)
-        state = DeviceState.STALE if device.failures == 1 else DeviceState.OFFLINE
-        self._enter(device, state, error.reason)
+        self._enter(device, _state_after(device, error), error.reason)
 
     def _enter(self, device: Device, state: DeviceState, reason: str) -> None:
         device.reason = reason
@@ -140,6 +139,12 @@ class Supervision:
         wait_s = device.backoff.wait_s(max(1, device.failures))
         self.progress.beat(device.name, within_s=wait_s + 60.0)
         await self.clock.sleep(wait_s)
+
+
+def _state_after(device: Device, error: DeviceError) -> DeviceState:
+    if isinstance(error, Quarantined):
+        return DeviceState.QUARANTINED
+    return DeviceState.STALE if device.failures == 1 else DeviceState.OFFLINE
 
 
 def _first(group: BaseExceptionGroup[DeviceError]) -> DeviceError:

@@ -6,7 +6,7 @@ decoder without a memory would make of it. Not here: which changes are worth rep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from operator import ne
 from typing import Any
@@ -20,9 +20,10 @@ class Follower:
 
     __slots__ = ("_answers", "_decoders", "_raws", "absent", "values")
 
-    def __init__(self, decoders: Sequence[Decoder]) -> None:
-        self.values: dict[str, Value] = {}
-        self.absent: dict[str, str] = {}
+    def __init__(self, decoders: Sequence[Decoder], absent: Mapping[str, str] | None = None) -> None:
+        """`absent` names values that no block has, each with the reason."""
+        self.absent: dict[str, str] = dict(absent or {})
+        self.values: dict[str, Value] = dict.fromkeys(self.absent)
         self._decoders = tuple(decoders)
         self._answers: tuple[bytes, ...] = ()
         self._raws: list[Sequence[Any]] = [()] * len(decoders)

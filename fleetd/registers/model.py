@@ -269,8 +269,8 @@ class RegisterMap(Settings):
     """Of values of two and four registers that do not say their own."""
     block_cap: Annotated[int, Field(ge=1, le=125)] = 125
     """The most registers that the device hands out in one answer."""
-    max_gap: Annotated[int, Field(ge=0, le=124)] = 8
-    """Unwanted registers that are read along rather than asking twice."""
+    max_gap: Annotated[int, Field(ge=0, le=124)] | None = None
+    """The most unwanted registers that may be read along. Unless given, as many as pay at the speed of the line."""
     groups: Mapping[str, Group] = {}
     values: Annotated[tuple[ValueSpec, ...], Field(min_length=1)]
     forbidden: tuple[Forbidden, ...] = ()

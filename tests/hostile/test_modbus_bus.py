@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from fleetd.errors import BadReply, ConfigError, Declined, LinkLost, ReplyTimeout
+from fleetd.errors import BadReply, ConfigError, Declined, LinkLost, Quarantined, ReplyTimeout
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl, SerialLine, parse_link
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Bus, Lane
+from fleetd_drivers.modbus.health import UnitState
 from fleetd_drivers.modbus.line import bus_for
-from fleetd_drivers.modbus.rtu import gap_s
+from fleetd_drivers.modbus.rtu import gap_s, worthwhile_gap
 from fleetd_drivers.modbus.tcp import POLLS_IN_FLIGHT, SILENT_REQUESTS
 
 RTU = parse_link("modbus+rtu:///dev/nowhere?baud=115200")
@@ -183,13 +184,54 @@ async def test_an_exception_is_an_answer_and_ends_nothing() -> None:
         assert await bus.ask(17, READ) == (VALUES, False)
 
 
-async def test_after_a_timeout_the_units_next_answer_is_suspect_and_the_one_after_is_not() -> None:
-    async with bus_over(RTU, in_turn(silence, good_rtu)) as (bus, _):
+async def test_after_a_timeout_the_unit_is_first_asked_for_what_no_late_answer_can_be_taken_for() -> None:
+    async with bus_over(RTU, in_turn(silence, good_rtu)) as (bus, line):
         with pytest.raises(ReplyTimeout):
             await bus.ask(17, READ, within_s=SOON_S)
-        assert (await bus.ask(18, READ)).suspect is False  # another unit: nothing of its own is late
-        assert (await bus.ask(17, READ)).suspect is True
-        assert (await bus.ask(17, READ)).suspect is False
+        await bus.ask(18, READ)  # another unit: nothing of its own is late
+        assert await bus.ask(17, READ) == (VALUES, False)
+        await bus.ask(17, READ)
+    assert [(frame[0], frame[5]) for frame in line.frames] == [(17, 3), (18, 3), (17, 2), (17, 3), (17, 3)]
+
+
+async def test_an_answer_however_late_is_never_taken_for_the_present_one() -> None:
+    """It comes long after the bus has stopped listening, in the midst of the next exchange but one."""
+
+    def late(line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        if len(line.frames) == 1:
+            stale = wire.frame_rtu(17, struct.pack(">BB3H", 4, 6, 7, 8, 9))
+            return [(SOON_S + 0.01, stale)]
+        return [(0.012, answer_rtu(frame))]
+
+    async with bus_over(RTU, late) as (bus, _):
+        with pytest.raises(ReplyTimeout):
+            await bus.ask(17, READ, within_s=SOON_S)
+        await asyncio.sleep(0.008)
+        assert await bus.ask(17, READ) == (VALUES, False)
+
+
+async def test_a_unit_that_stays_one_answer_behind_is_never_believed() -> None:
+    """It answers each question when the next one comes, as a gateway does whose queue has got out of step."""
+    held = [b""]
+
+    def behind(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        before, held[0] = held[0], wire.frame_rtu(17, struct.pack(">BB", 4, frame[5] * 2) + b"\xbe" * frame[5] * 2)
+        return [(0, before)] if before else []
+
+    async with bus_over(RTU, behind) as (bus, _):
+        for _ in range(4):
+            with pytest.raises((ReplyTimeout, BadReply)):
+                await bus.ask(17, READ, within_s=0.005)
+
+
+async def test_after_a_timeout_an_answer_that_has_none_shorter_is_suspect() -> None:
+    single = wire.read("input", 2, 1)
+    async with bus_over(RTU, in_turn(silence, good_rtu)) as (bus, _):
+        with pytest.raises(ReplyTimeout):
+            await bus.ask(17, single, within_s=SOON_S)
+        assert (await bus.ask(17, single)).suspect is True
+        assert await bus.ask(17, READ) == (VALUES, False)
+        assert (await bus.ask(17, single)).suspect is False
 
 
 async def test_a_late_answer_is_let_pass_before_the_next_question() -> None:
@@ -220,18 +262,18 @@ async def test_of_two_answers_the_last_one_counts_and_is_suspect() -> None:
         assert await bus.ask(17, READ) == (VALUES, False)
 
 
-async def test_after_an_answer_too_many_the_next_one_is_suspect() -> None:
+async def test_after_an_answer_too_many_the_unit_is_brought_into_step_again() -> None:
     """A device that lags one answer behind cannot be told from a good one by a single answer, but by the second."""
 
     def one_behind(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
         late = wire.frame_rtu(17, struct.pack(">BB3H", 4, 6, 7, 8, 9))
         return [(0, late), (0.001, answer_rtu(frame))]
 
-    async with bus_over(RTU, in_turn(one_behind, good_rtu)) as (bus, _):
+    async with bus_over(RTU, in_turn(one_behind, good_rtu)) as (bus, line):
         await bus.ask(17, READ)
         await asyncio.sleep(0.005)
-        assert await bus.ask(17, READ) == (VALUES, True)
         assert await bus.ask(17, READ) == (VALUES, False)
+        assert [frame[5] for frame in line.frames] == [3, 2, 3]
 
 
 async def test_silence_precedes_each_frame() -> None:
@@ -474,7 +516,7 @@ async def test_one_silent_unit_behind_a_gateway_does_not_end_the_connection() ->
 
     async with bus_over(TCP, one_dead) as (bus, _):
         for _ in range(SILENT_REQUESTS + 1):
-            with pytest.raises(ReplyTimeout):
+            with pytest.raises((ReplyTimeout, Quarantined)):
                 await bus.ask(9, READ, within_s=0.001)
             await bus.ask(1, READ)
         assert not bus.closed
@@ -521,3 +563,102 @@ async def test_devices_with_one_url_share_one_bus_that_is_opened_anew_once_it_is
 async def test_a_url_that_is_no_modbus_line_is_refused() -> None:
     with pytest.raises(ConfigError, match="serial is no Modbus line; use modbus"):
         bus_for(Ports(), parse_link("serial:///dev/ttyUSB0"))
+
+
+# Units that are silent for long
+
+
+async def test_a_dead_unit_is_not_asked_any_more_while_there_are_others_and_a_stop_is_sent_all_the_same() -> None:
+    def one_dead(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [] if frame[0] == 9 else [(0, answer_rtu(frame))]
+
+    async with bus_over(RTU, one_dead) as (bus, line):
+        await bus.ask(1, READ)
+        for _ in range(3):
+            with pytest.raises(ReplyTimeout):
+                await bus.ask(9, READ, within_s=0.005)
+        sent = len(line.frames)
+        for lane in (Lane.POLL, Lane.VERIFY, Lane.COMMAND):
+            with pytest.raises(Quarantined, match="unit 9 has been silent 3 times"):
+                await bus.ask(9, READ, lane=lane)
+        assert len(line.frames) == sent
+        assert (bus.unit_state(1), bus.unit_state(9), bus.unit_state(5)) == (UnitState.UP, UnitState.DEAD, UnitState.UP)
+        with pytest.raises(ReplyTimeout):
+            await bus.ask(9, wire.write_coil(0, True), lane=Lane.STOP, within_s=0.005)
+        assert line.frames[-1][0] == 9
+
+
+async def test_stops_for_units_that_are_heard_go_before_stops_for_silent_ones() -> None:
+    def one_dead(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [] if frame[0] == 9 else [(0, answer_rtu(frame))]
+
+    stop = wire.write_coil(0, True)
+    async with bus_over(RTU, one_dead) as (bus, line), asyncio.TaskGroup() as tasks:
+        await bus.ask(1, READ)
+        for _ in range(3):
+            with pytest.raises(ReplyTimeout):
+                await bus.ask(9, READ, within_s=0.005)
+        before = len(line.frames)
+        first = tasks.create_task(bus.ask(1, READ))
+        await asyncio.sleep(0)
+        late = tasks.create_task(failure(bus.ask(9, stop, lane=Lane.STOP, within_s=0.005)))
+        await asyncio.gather(*(bus.ask(unit, stop, lane=Lane.STOP) for unit in (2, 3)), first, late)
+        assert [frame[0] for frame in line.frames[before:]] == [2, 3, 9, 1]
+
+
+async def test_a_unit_that_a_gateway_calls_dead_is_dead() -> None:
+    def gateway(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        if frame[6] == 9:
+            return [(0, wire.frame_tcp(int.from_bytes(frame[:2], "big"), 9, bytes((frame[7] | 0x80, 11))))]
+        return [(0, answer_tcp(frame))]
+
+    async with bus_over(TCP, gateway) as (bus, _):
+        await bus.ask(1, READ)
+        for _ in range(3):
+            with pytest.raises(Declined, match="gateway target does not answer"):
+                await bus.ask(9, READ)
+        with pytest.raises(Quarantined):
+            await bus.ask(9, READ)
+
+
+async def test_the_share_of_each_unit_of_the_bus_is_known() -> None:
+    def slow(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0.004 if frame[0] == 2 else 0.0, answer_rtu(frame))]
+
+    async with bus_over(RTU, slow) as (bus, _):
+        for _ in range(5):
+            await bus.ask(1, READ)
+            await bus.ask(2, READ)
+        shares = bus.bus_time_shares
+    assert list(shares) == [1, 2]
+    assert 0 < shares[1] < shares[2] <= 1
+    assert bus.bus_time_share(3) == 0.0
+
+
+# How far apart is near
+
+
+@pytest.mark.parametrize(
+    ("baud", "turnaround_s", "gap"),
+    [(9600, 0, 10), (38_400, 0, 12), (115_200, 0, 24), (9600, 0.02, 18), (38_400, 0.02, 47), (115_200, 0.02, 124)],
+)
+def test_the_gap_that_pays_follows_from_the_baud_rate_and_the_turnaround(
+    baud: int, turnaround_s: float, gap: int
+) -> None:
+    # By hand, 11-bit characters: (13 characters + two silences + turnaround) / 2 characters. At 9600 baud
+    # (14.9 + 8.0) ms / 2.29 ms = 10.0; with 20 ms more 18.7. At 115200 the answer's own limit of 125 cuts it off.
+    assert worthwhile_gap(SerialLine("/dev/x", baud, parity="E"), turnaround_s) == gap
+
+
+async def test_the_bus_measures_how_long_a_unit_thinks() -> None:
+    url = parse_link("modbus+rtu:///dev/nowhere?baud=115200&parity=E")
+    line_s = (8 + 11) * 11 / 115_200 + 0.00175
+
+    def thinks(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(line_s + 0.01, answer_rtu(frame))]
+
+    async with bus_over(url, thinks) as (bus, _):
+        assert bus.worthwhile_gap(17) == 24
+        for _ in range(3):
+            await bus.ask(17, READ)
+        assert bus.worthwhile_gap(17) >= 24 + int(0.01 / (22 / 115_200))

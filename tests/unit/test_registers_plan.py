@@ -61,7 +61,7 @@ def test_every_value_is_read_whole_and_once_in_blocks_that_are_allowed(register_
 
 @given(maps())
 def test_no_two_blocks_could_have_been_one(register_map: RegisterMap) -> None:
-    blocks = plan(register_map, register_map.values)
+    blocks = plan(register_map, register_map.values, max_gap=100)
     for before, after in pairwise(blocks):
         if before.table != after.table:
             continue
@@ -89,6 +89,14 @@ def test_the_gap_and_the_cap_of_a_line_may_differ_from_the_maps() -> None:
     assert [(b.address, b.count) for b in plan(station, ends)] == [(0, 7)]
     assert [(b.address, b.count) for b in plan(station, ends, max_gap=4)] == [(0, 1), (6, 1)]
     assert [(b.address, b.count) for b in plan(station, ends, cap=6)] == [(0, 1), (6, 1)]
+
+
+def test_no_block_reaches_across_a_cut() -> None:
+    station = load_map("weather-station")
+    assert [(b.address, b.count) for b in plan(station, station.values, cuts=[("input", 3), ("coil", 5)])] == [
+        (0, 3),
+        (3, 5),
+    ]
 
 
 def test_groups_are_due_at_each_nth_poll() -> None:

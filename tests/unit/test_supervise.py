@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from fleetd.clock import VirtualClock
-from fleetd.errors import DeviceError, LinkLost, ReplyTimeout
+from fleetd.errors import DeviceError, LinkLost, Quarantined, ReplyTimeout
 from fleetd.records import DeviceState, DeviceStatus
 from fleetd.supervise import Backoff, Device, Progress, Supervision
 
@@ -91,6 +91,21 @@ async def test_an_offline_device_says_why() -> None:
         await scene.clock.advance(30)
         with pytest.raises(DeviceError, match="robot-7: is offline: unplugged"):
             scene.device.online()
+
+
+async def test_a_device_that_its_line_is_kept_from_is_quarantined_until_a_probe_finds_it() -> None:
+    scene = Scene()
+    scene.trouble = [
+        ReplyTimeout("silent"),
+        ReplyTimeout("silent"),
+        Quarantined("kept from its line"),
+        ReplyTimeout("s"),
+    ]
+    async with scene.running():
+        await scene.clock.advance(60)
+    states = [status.state for status in scene.statuses]
+    assert states[:4] == [DeviceState.STALE, DeviceState.OFFLINE, DeviceState.QUARANTINED, DeviceState.OFFLINE]
+    assert states[4] is DeviceState.ONLINE
 
 
 async def test_failures_in_a_group_count_as_one() -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
-from fleetd.errors import DeviceError, LinkLost
+from fleetd.errors import BadReply, Declined, DeviceError, LinkLost
 from fleetd.link.url import LinkUrl
 from fleetd_drivers.modbus import wire
+from fleetd_drivers.modbus.health import Health, UnitState, Ward
 
 _MOST_UNSENT = 4096  # bytes that the line has not taken: it will not take these either
 
@@ -23,13 +25,14 @@ class Lane(IntEnum):
     """Who goes first."""
 
     STOP = 0
-    COMMAND = 1
-    VERIFY = 2
-    POLL = 3
+    STOP_UNHEARD = 1  # where the bus puts a stop for a unit that is silent: behind those that will be heard
+    COMMAND = 2
+    VERIFY = 3
+    POLL = 4
 
 
 class Answer(NamedTuple):
-    """What came back: the data of a read, b"" of a write; `suspect` if it could answer a question that timed out."""
+    """What came back: the data of a read, b"" of a write; `suspect` if it could answer an older question."""
 
     data: bytes
     suspect: bool
@@ -38,14 +41,23 @@ class Answer(NamedTuple):
 class Ask:
     """One request on its way, and the future of its answer; a DeviceError is delivered as a result, to be raised."""
 
-    __slots__ = ("due_s", "future", "request", "unit", "within_s")
+    __slots__ = ("due_s", "future", "health", "lane", "request", "sent_s", "unit", "within_s")
 
-    def __init__(self, unit: int, request: wire.Request, within_s: float, future: asyncio.Future[Answer | DeviceError]):
-        self.unit = unit
+    def __init__(
+        self,
+        health: Health,
+        request: wire.Request,
+        lane: Lane,
+        within_s: float,
+        future: asyncio.Future[Answer | DeviceError],
+    ) -> None:
+        self.health = health
+        self.lane = lane
+        self.unit = health.unit
         self.request = request
         self.within_s = within_s
         self.future = future
-        self.due_s = 0.0  # of the loop's time, once it has been sent
+        self.sent_s = self.due_s = 0.0  # of the loop's time, once it has been sent
 
     def settle(self, outcome: Answer | DeviceError) -> None:
         """Deliver, unless nobody waits any longer."""
@@ -63,24 +75,50 @@ class Bus(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._lost: str | None = None
         self._gone = asyncio.Event()
-        self._doubted: set[int] = set()  # units whose next answer could be a late one
+        self._ward = Ward()
 
     async def ask(self, unit: int, request: wire.Request, *, lane: Lane = Lane.POLL, within_s: float = 0.5) -> Answer:
         """Send one request to a unit when its turn has come, once, and return the answer to it.
 
         `within_s` real seconds are the unit's to begin its answer; the line's own time for the bytes comes on top.
-        Raises Declined (an exception answer), BadReply (nothing but garbled bytes), ReplyTimeout and LinkLost.
+        Raises Declined (an exception answer), BadReply (nothing but garbled bytes), ReplyTimeout and LinkLost, and
+        Quarantined, having sent nothing, where a unit is dead and it is not time to look after it; stops always go.
         """
         if self._lost is not None:
             raise LinkLost(self._lost)
-        ask = Ask(unit, request, within_s, self._loop.create_future())
-        if not self._send_at_once(ask, lane):
+        health = self._ward.units.get(unit) or self._ward.of(unit, self._loop.time())
+        if health.dead:
+            if lane is Lane.STOP:
+                lane = Lane.STOP_UNHEARD
+            else:
+                self._ward.admit(health, self._loop.time(), within_s)
+        ask = Ask(health, request, lane, within_s, self._loop.create_future())
+        if not self._send_at_once(ask):
             self._lanes[lane].append(ask)
             self._pump()
         outcome = await ask.future
         if isinstance(outcome, DeviceError):
             raise outcome
         return outcome
+
+    def bus_time_share(self, unit: int) -> float:
+        """How much of the line's time a unit took over the last minute, 0 to 1; waiting for its silence included."""
+        health = self._ward.units.get(unit)
+        return health.time_share(self._loop.time()) if health is not None else 0.0
+
+    @property
+    def bus_time_shares(self) -> Mapping[int, float]:
+        """The same of every unit that has been asked since the line was opened."""
+        return {unit: self.bus_time_share(unit) for unit in sorted(self._ward.units)}
+
+    def unit_state(self, unit: int) -> UnitState:
+        """Whether a unit is up, suspect or dead; one that was never asked is up."""
+        health = self._ward.units.get(unit)
+        return health.state if health is not None else UnitState.UP
+
+    def worthwhile_gap(self, unit: int) -> int:
+        """Unwanted registers that are sooner read along than left out by a second request, as far as is known now."""
+        raise NotImplementedError
 
     @property
     def closed(self) -> bool:
@@ -107,7 +145,7 @@ class Bus(asyncio.Protocol):
 
     # For subclasses
 
-    def _send_at_once(self, ask: Ask, lane: Lane) -> bool:
+    def _send_at_once(self, ask: Ask) -> bool:
         """Send a new request past the lanes, if nothing there can be before it; returns whether it was sent."""
         raise NotImplementedError
 
@@ -130,16 +168,29 @@ class Bus(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > _MOST_UNSENT:
             self._lose(f"{self.url} takes no more bytes")
 
-    def _answered(self, ask: Ask, pdu: bytes) -> bool:
-        """Deliver an answer; returns whether it is in doubt."""
-        suspect = ask.unit in self._doubted
-        if suspect:
-            self._doubted.remove(ask.unit)
+    def _answered(self, ask: Ask, pdu: bytes, now: float, used_s: float, *, suspect: bool = False) -> None:
+        """Deliver an answer that ended `used_s` of the line's time."""
+        health = ask.health
         try:
-            ask.settle(Answer(wire.payload(ask.request, pdu), suspect))
-        except DeviceError as error:
+            answer = Answer(wire.payload(ask.request, pdu), suspect)
+        except Declined as error:
+            self._count(health, now, used_s, heard=error.code not in wire.GATEWAY_SAYS_SILENT)
             ask.settle(error)
-        return suspect
+        except BadReply as error:
+            self._count(health, now, used_s, heard=False)
+            ask.settle(error)
+        else:
+            self._count(health, now, used_s, heard=True)
+            ask.settle(answer)
+
+    def _count(self, health: Health, now: float, used_s: float, *, heard: bool) -> None:
+        """What an exchange with a unit has cost the line, and whether it was worth it."""
+        if not heard:
+            self._ward.silent(health, now, used_s)
+            return
+        health.took(now, used_s)
+        if health.silences:
+            self._ward.answered(health)
 
     def _lose(self, why: str) -> None:
         if self._lost is not None:

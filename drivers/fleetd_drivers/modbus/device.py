@@ -11,17 +11,23 @@ from dataclasses import dataclass
 
 from fleetd.clock import Clock
 from fleetd.devices import ActionSpec, Outcome, ReadBack, Sample
-from fleetd.errors import BadReply, Declined, DeviceError, Refusal, ReplyTimeout
+from fleetd.errors import BadReply, Declined, DeviceError, Quarantined, Refusal, ReplyTimeout
 from fleetd.records import Value
-from fleetd.registers.codec import Decoded, encode_write
+from fleetd.registers.codec import encode_write
 from fleetd.registers.commands import encode_command, outcome, read_back_names
+from fleetd.registers.follow import Follower
 from fleetd.registers.model import RegisterMap
+from fleetd.registers.plan import Block
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Bus, Lane
+from fleetd_drivers.modbus.halving import NO_SUCH_ADDRESS
 from fleetd_drivers.modbus.profile import Profile, Reads
 
 _LOOK_AGAIN_S = (0.05, 0.1, 0.2, 0.4)
 """A controller takes up what was written at its next turn: it is read back at once, and again after these waits."""
+
+_PLAN_AGAIN_POLLS = 100
+"""After so many polls it is looked again at how fast the device answers, and which requests that makes best."""
 
 _NOT_DONE = (1, 2, 3, 6, 10)
 """Exceptions after which a write has certainly had no effect; 4, 5 and 11 leave it open."""
@@ -45,6 +51,8 @@ class MapDevice:
         self._unit = unit
         self._clock = clock
         self._polls = 0
+        self._followed: dict[tuple[str, ...], tuple[Reads, Follower]] = {}
+        self._notebook = profile.notebook(f"{unit.bus.url} {unit.number}")
         self._heartbeats = 0
 
     @property
@@ -63,16 +71,27 @@ class MapDevice:
             raise BadReply(f"{reason}: its {identity.value} is {found}, not {identity.equals}")
 
     async def read(self) -> Sample:
-        """One sample of all values whose turn it is. Raises DeviceError."""
-        sample = await self._read(self.profile.reads_of_poll(self._polls), Lane.POLL)
+        """One sample of all values whose turn it is. Raises DeviceError.
+
+        A device that refuses a block of registers is asked, once, which of them it has; the others are absent then.
+        """
+        groups = self.profile.due(self._polls)
+        try:
+            sample = await self._poll(groups)
+        except Declined as error:
+            if error.code not in NO_SUCH_ADDRESS or not await self._study(groups):
+                raise
+            sample = await self._poll(groups)
         self._polls += 1
+        if self._polls % _PLAN_AGAIN_POLLS == 0:
+            self._followed.clear()
         return sample
 
     async def get(self, names: Iterable[str], lane: Lane = Lane.VERIFY) -> Sample:
         """These values, and perhaps others near them, beyond doubt: a suspect answer is asked for once more."""
         reads = self.profile.reads_of(names)
-        sample = await self._read(reads, lane)
-        return await self._read(reads, lane) if sample.suspect else sample
+        sample = await self._read(reads, Follower(reads.decoders), lane)
+        return await self._read(reads, Follower(reads.decoders), lane) if sample.suspect else sample
 
     async def set(self, name: str, value: Value, lane: Lane = Lane.COMMAND) -> None:
         """Write one value. Raises Refusal where the map forbids it, and DeviceError."""
@@ -94,6 +113,8 @@ class MapDevice:
             return ReadBack(Outcome.REFUSED, refusal.reason)
         try:
             await self._write(wire.write_registers(command.address, command.registers), Lane.COMMAND)
+        except Quarantined as error:
+            return ReadBack(Outcome.REFUSED, error.reason)
         except (ReplyTimeout, BadReply):
             return await self.recall(number)  # perhaps it was only the answer that got lost
         except Declined as error:
@@ -145,13 +166,32 @@ class MapDevice:
             await self._clock.sleep(wait_s)
         return await self.recall(number)
 
-    async def _read(self, reads: Reads, lane: Lane) -> Sample:
-        decoded, suspect = Decoded(), False
-        for request, decoder in reads:
-            answer = await self._unit.bus.ask(self._unit.number, request, lane=lane, within_s=self._unit.within_s)
-            decoder.decode(answer.data, decoded)
-            suspect = suspect or answer.suspect
-        return Sample(decoded.values, decoded.absent, suspect)
+    async def _poll(self, groups: tuple[str, ...]) -> Sample:
+        reads, follower = self._followed.get(groups) or self._plan(groups)
+        return await self._read(reads, follower, Lane.POLL)
+
+    def _plan(self, groups: tuple[str, ...]) -> tuple[Reads, Follower]:
+        lesson = self._notebook.recall(self._clock.monotonic())
+        reads = self.profile.reads_of_groups(groups, lesson, self._unit.bus.worthwhile_gap(self._unit.number))
+        self._followed[groups] = reads, Follower(reads.decoders, reads.absent)
+        return self._followed[groups]
+
+    async def _study(self, groups: tuple[str, ...]) -> bool:
+        """Find out what of these groups the device has; returns whether that is something."""
+        blocks = [decoder.block for decoder in self._plan(groups)[0].decoders]
+        learned = await self._notebook.study(blocks, self._try, self._clock.monotonic)
+        self._followed.clear()
+        return learned
+
+    async def _try(self, block: Block) -> object:
+        request = wire.read(block.table, block.address, block.count)
+        return await self._unit.bus.ask(self._unit.number, request, within_s=self._unit.within_s)
+
+    async def _read(self, reads: Reads, follower: Follower, lane: Lane) -> Sample:
+        ask, number, within_s = self._unit.bus.ask, self._unit.number, self._unit.within_s
+        answers = [await ask(number, request, lane=lane, within_s=within_s) for request in reads.requests]
+        follower.take(tuple([answer.data for answer in answers]))
+        return Sample(follower.values, follower.absent, any(answer.suspect for answer in answers))
 
     async def _write(self, request: wire.Request, lane: Lane) -> None:
         await self._unit.bus.ask(self._unit.number, request, lane=lane, within_s=self._unit.within_s)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from fleetd.devices import ActionSpec, ArgumentSpec
 from fleetd.registers.codec import Decoder
 from fleetd.registers.loader import load_map
 from fleetd.registers.model import ActionMap, RegisterMap, ValueSpec
-from fleetd.registers.plan import due_groups, plan, polled
+from fleetd.registers.plan import DEFAULT_GAP, groups_of, plan, polled
 from fleetd_drivers.modbus import wire
+from fleetd_drivers.modbus.halving import Lesson, Notebook
 
-Reads = tuple[tuple[wire.Request, Decoder], ...]
-"""The requests of one sample, each with what decodes its answer."""
+_MOST_PLANS = 1024  # before they are worked out afresh
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """The requests of one sample, what decodes each answer, and what is absent from the start, with its reason."""
+
+    requests: tuple[wire.Request, ...]
+    decoders: tuple[Decoder, ...]
+    absent: Mapping[str, str]
 
 
 class Profile:
@@ -21,28 +31,49 @@ class Profile:
     def __init__(self, register_map: RegisterMap) -> None:
         self.map = register_map
         self.actions: Mapping[str, ActionSpec] = {action.name: _action_spec(action) for action in register_map.actions}
-        self._reads: dict[tuple[str, ...], Reads] = {}
+        self._reads: dict[tuple[tuple[str, ...], Lesson, int], Reads] = {}
         self._reads_by_name: dict[tuple[str, ...], Reads] = {}
+        self._notebooks: dict[str, Notebook] = {}
         self._spec_of = {name: spec for spec in register_map.values for name in spec.names}
+        every = {name: group.every for name, group in register_map.groups.items()}
+        self._rhythm = tuple((name, every.get(name, 1)) for name in groups_of(register_map))
+        self._always = tuple(name for name, _ in self._rhythm) if {n for _, n in self._rhythm} <= {1} else None
 
-    def reads_of_poll(self, poll: int) -> Reads:
-        """The requests of the `poll`-th poll of a device, counted from 0."""
-        groups = tuple(due_groups(self.map, poll))
-        if groups not in self._reads:
-            self._reads[groups] = self._planned(polled(self.map, groups))
-        return self._reads[groups]
+    def notebook(self, where: str) -> Notebook:
+        """What is remembered of the device at a link and unit, for as long as the process lives."""
+        return self._notebooks.setdefault(where, Notebook())
+
+    def due(self, poll: int) -> tuple[str, ...]:
+        """The groups to read at the `poll`-th poll of a device, counted from 0: all of them at the first."""
+        return self._always or tuple(name for name, every in self._rhythm if poll % every == 0)
+
+    def reads_of_groups(self, groups: tuple[str, ...], lesson: Lesson, max_gap: int) -> Reads:
+        """The requests that bring these groups, but for what the device has been found to lack."""
+        key = (groups, lesson, max_gap)
+        if key not in self._reads:
+            if len(self._reads) >= _MOST_PLANS:
+                self._reads.clear()
+            self._reads[key] = self._planned(polled(self.map, groups), lesson, max_gap)
+        return self._reads[key]
 
     def reads_of(self, names: Iterable[str]) -> Reads:
         """The requests that bring these values, and perhaps others near them."""
         key = tuple(names)
         if key not in self._reads_by_name:
             specs = {spec.name: spec for spec in (self._spec_of[name] for name in key)}
-            self._reads_by_name[key] = self._planned(specs.values())
+            self._reads_by_name[key] = self._planned(specs.values(), Lesson(), DEFAULT_GAP)
         return self._reads_by_name[key]
 
-    def _planned(self, specs: Iterable[ValueSpec]) -> Reads:
-        blocks = plan(self.map, specs)
-        return tuple((wire.read(b.table, b.address, b.count), Decoder(self.map, b)) for b in blocks)
+    def _planned(self, specs: Iterable[ValueSpec], lesson: Lesson, max_gap: int) -> Reads:
+        wanted = list(specs)
+        there = [spec for spec in wanted if spec.name not in lesson.missing]
+        blocks = plan(self.map, there, max_gap=max_gap, cuts=lesson.cuts)
+        lacking = [spec for spec in wanted if spec.name in lesson.missing]
+        return Reads(
+            tuple(wire.read(block.table, block.address, block.count) for block in blocks),
+            tuple(Decoder(self.map, block) for block in blocks),
+            {name: "the device has no such register" for spec in lacking for name in spec.names},
+        )
 
 
 def _action_spec(action: ActionMap) -> ActionSpec:

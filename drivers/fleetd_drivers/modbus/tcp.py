@@ -12,6 +12,7 @@ from collections import deque
 
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl
+from fleetd.registers.plan import DEFAULT_GAP
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Ask, Bus, Lane
 
@@ -52,13 +53,19 @@ class TcpBus(Bus):
             self._late.discard(transaction)
             return
         self._busy.discard(ask.unit)
+        now = self._loop.time()
+        used_s = (now - ask.sent_s) / POLLS_IN_FLIGHT
         if unit != ask.unit:
+            self._count(ask.health, now, used_s, heard=False)
             ask.settle(BadReply(f"unit {unit} answered for unit {ask.unit}", asked=str(ask.request)))
             return
-        self._answered(ask, pdu)
+        self._answered(ask, pdu, now, used_s)
 
-    def _send_at_once(self, ask: Ask, lane: Lane) -> bool:
-        if ask.unit in self._busy or (lane is Lane.POLL and len(self._sent) >= POLLS_IN_FLIGHT):
+    def worthwhile_gap(self, unit: int) -> int:  # noqa: ARG002  # nobody knows how fast the line behind a gateway is
+        return DEFAULT_GAP
+
+    def _send_at_once(self, ask: Ask) -> bool:
+        if ask.unit in self._busy or (ask.lane is Lane.POLL and len(self._sent) >= POLLS_IN_FLIGHT):
             return False
         self._send(ask)
         return True
@@ -96,7 +103,8 @@ class TcpBus(Bus):
         self._late.discard(transaction)  # 65536 requests later nothing can be late any more
         self._sent[transaction] = ask
         self._busy.add(ask.unit)
-        ask.due_s = self._loop.time() + ask.within_s
+        ask.sent_s = self._loop.time()
+        ask.due_s = ask.sent_s + ask.within_s
         self._watch(ask.due_s)
         self._write(wire.frame_tcp(transaction, ask.unit, ask.request.pdu))
 
@@ -112,15 +120,16 @@ class TcpBus(Bus):
         now = self._loop.time()
         for transaction, ask in list(self._sent.items()):
             if ask.due_s <= now:
-                self._expired(transaction, ask)
+                self._expired(transaction, ask, now)
         if self._sent:
             self._watch(min(ask.due_s for ask in self._sent.values()))
         self._pump()
 
-    def _expired(self, transaction: int, ask: Ask) -> None:
+    def _expired(self, transaction: int, ask: Ask, now: float) -> None:
         del self._sent[transaction]
         self._late.add(transaction)
         self._busy.discard(ask.unit)
+        self._count(ask.health, now, (now - ask.sent_s) / POLLS_IN_FLIGHT, heard=False)
         ask.settle(ReplyTimeout(f"no answer within {ask.within_s:g} s", asked=f"unit {ask.unit} {ask.request}"))
         self._silent += 1
         if self._decoder.broken_off:

@@ -8,7 +8,7 @@ framing, 2.5.1). Addresses are zero-based; numbers are big-endian, but for the C
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetd.errors import BadReply, Declined
@@ -30,6 +30,9 @@ EXCEPTIONS: Mapping[int, str] = {
     10: "gateway path unavailable",
     11: "gateway target does not answer",
 }
+
+GATEWAY_SAYS_SILENT = (10, 11)
+"""Exceptions by which a gateway speaks for a unit behind it that it does not reach."""
 
 _FAILED = 0x80  # set in the function code of an exception answer
 _MBAP = struct.Struct(">HHHB")
@@ -60,6 +63,23 @@ def read(table: Table, address: int, count: int) -> Request:
     size = (count + 7) // 8 if bits else 2 * count
     function = READ_FUNCTIONS[table]
     return Request(struct.pack(">BHH", function, address, count), bytes((function, size)), 2 + size)
+
+
+def reread(request: Request, heads: Container[bytes]) -> Request | None:
+    """A read of the first cells of what `request` reads, whose answer begins otherwise than it and all `heads`.
+
+    Its answer, whatever it holds, proves that no older one is still to come. None for a write, and if there is none.
+    """
+    function, address, count = struct.unpack_from(">BHH", request.pdu)
+    table = next((name for name, number in READ_FUNCTIONS.items() if number == function), None)
+    if table is None:
+        return None
+    step = 8 if table in ("coil", "discrete") else 1
+    for fewer in range(count - step, 0, -step):
+        other = read(table, address, fewer)
+        if other.head not in heads and other.head != request.head:
+            return other
+    return None
 
 
 def write_coil(address: int, on: bool) -> Request:
