@@ -73,7 +73,7 @@ async def test_angles_count_from_the_counter_clockwise_stop() -> None:
         assert (driver.limits.azimuth_min_deg, driver.limits.azimuth_max_deg) == (-180.0, 180.0)
         await driver.point(AzEl(-90.0, 10.0))
         assert await arrives(driver, AzEl(-90.0, 10.0))
-    assert sim.model.azimuth.position_deg == 90.0
+    assert sim.model.azimuth.position_deg == pytest.approx(90.0, abs=0.5)  # it shows whole degrees, perhaps early
 
 
 async def test_azimuth_only_units_are_told_and_asked_azimuth_only() -> None:

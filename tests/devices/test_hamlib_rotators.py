@@ -81,7 +81,7 @@ async def test_hamlib_points_and_reports_where_the_sim_stands(referee: Referee) 
         async with asyncio.timeout(10):
             while await rotctl(referee, port, "p") != (200.0, 30.0):
                 pass
-        assert standing(model) == (200.0, 30.0)
+        assert standing(model) == pytest.approx((200.0, 30.0), abs=0.5)  # shown rounded, perhaps before it rests
         assert referee.sets in b"".join(heard)
         assert [what for what in sim.violations if "it needs 2 s" not in what] == []
 
