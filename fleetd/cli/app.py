@@ -18,6 +18,7 @@ from fleetd.cli import (
     device,
     doctor,
     drivers,
+    elements,
     online,
     passes,
     ports,
@@ -94,7 +95,7 @@ app.add_typer(contacts.app, name="contacts")
 app.add_typer(robots.app, name="robots")
 app.command()(stop.stop)
 app.add_typer(alarms.app, name="alarms")
-app.command()(online.elements)
+app.add_typer(elements.app, name="elements")
 app.command()(online.relay)
 app.command()(online.audit)
 app.command()(online.watch)

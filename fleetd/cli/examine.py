@@ -24,7 +24,8 @@ from fleetd.config.site import Site, load_site
 from fleetd.errors import ConfigError, ElementsError, Refusal
 from fleetd.link.url import SerialLine
 from fleetd.orbit.elements import read_elements
-from fleetd.orbit.settings import SatelliteSettings
+from fleetd.orbit.elementset import ElementSet
+from fleetd.orbit.settings import Age, SatelliteSettings, is_url
 from fleetd.relay.settings import parse_broker
 
 _LIBRARIES = ("aiomqtt", "aiohttp", "pydantic", "pymodbus", "serialx", "sgp4", "skyfield", "structlog")
@@ -131,24 +132,34 @@ def daemon(socket: Path) -> Finding:
 
 
 def element_age(satellite: SatelliteSettings, now: datetime) -> Iterator[Finding]:
-    """How old the newest elements of a satellite are, against its own limits. Unreadable files are told elsewhere."""
-    epochs: list[datetime] = []
-    for file in satellite.elements:
-        try:
-            epochs += [each.epoch for each in read_elements(Path(file)) if each.norad_id == satellite.norad_id]
-        except ElementsError:
-            continue
+    """How old the newest elements in a satellite's files are, against its own limits.
+
+    Unreadable files are told elsewhere; what comes from URLs is known to the daemon alone.
+    """
+    epochs = [each.epoch for each in _sets_in_files(satellite) if each.norad_id == satellite.norad_id]
     if not epochs:
         return
-    age_d = abs((now - max(epochs)).total_seconds()) / _DAY_S
-    limits, text = satellite.element_age, f"{satellite.name}: elements are {age_d:.1f} days from their epoch"
-    if age_d > limits.no_booking_days:
+    age_days, limits = (now - max(epochs)).total_seconds() / _DAY_S, satellite.element_age
+    age, text = limits.judge(age_days), f"{satellite.name}: elements are {abs(age_days):.1f} days from their epoch"
+    if age is Age.NO_BOOKING:
         cure = f"get new ones: beyond {limits.no_booking_days:g} days no contact is booked"
         yield Finding(Level.BAD, "elements", text, cure)
-    elif age_d > limits.warn_days:
-        yield Finding(Level.WARN, "elements", text, f"get new ones: they should be within {limits.warn_days:g} days")
-    else:
+    elif age is Age.FRESH:
         yield Finding(Level.OK, "elements", text)
+    else:
+        yield Finding(Level.WARN, "elements", text, f"get new ones: they should be within {limits.warn_days:g} days")
+
+
+def _sets_in_files(satellite: SatelliteSettings) -> Iterator[ElementSet]:
+    for source in satellite.elements:
+        if is_url(source):
+            continue
+        path = Path(source)
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            try:
+                yield from read_elements(file)
+            except ElementsError:
+                continue
 
 
 def serial_paths(site: Site) -> Iterator[Finding]:

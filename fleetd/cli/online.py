@@ -1,4 +1,4 @@
-"""Commands that only look: status, elements, relay, audit and watch, as the daemon answers them."""
+"""Commands that only look: status, relay, audit and watch, as the daemon answers them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 def status(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     """Show how the whole site stands."""
     _show(socket, "status", as_json=as_json)
-
-
-def elements(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
-    """Show the orbital elements in use, and their age."""
-    columns = ("satellite", "title", "norad_id", "epoch", "age_days", "source", "comment")
-    _show(socket, "elements", as_json=as_json, columns=columns)
 
 
 def relay(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:

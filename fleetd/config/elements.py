@@ -1,4 +1,7 @@
-"""Whether element files hold what a site's satellites need: the one check that reads files beyond the site's own."""
+"""Whether element files hold what a site's satellites need: the one check that reads files beyond the site's own.
+
+URLs are not asked here, and what stands in folders may come and go: neither can be a fault of the site file.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 from fleetd.config.site import Site
 from fleetd.errors import ElementsError
 from fleetd.orbit.elements import read_elements
-from fleetd.orbit.settings import SatelliteSettings
+from fleetd.orbit.settings import SatelliteSettings, is_url
 
 
 def element_faults(site: Site) -> list[str]:
@@ -16,14 +19,17 @@ def element_faults(site: Site) -> list[str]:
 
 
 def _faults_of(satellite: SatelliteSettings) -> list[str]:
+    files = [Path(source) for source in satellite.elements if not is_url(source)]
+    fixed = [file for file in files if not file.is_dir()]
     known: set[int] = set()
     faults: list[str] = []
-    for file in satellite.elements:
+    for file in fixed:
         try:
-            known |= {elements.norad_id for elements in read_elements(Path(file))}
+            known |= {elements.norad_id for elements in read_elements(file)}
         except ElementsError as error:
             faults.append(str(error))
-    if not faults and satellite.norad_id not in known:
+    all_known = len(fixed) == len(satellite.elements)
+    if all_known and not faults and satellite.norad_id not in known:
         there = ", ".join(map(str, sorted(known)))
         faults.append(
             f"satellite {satellite.name}: its element files hold {there} and not its norad_id {satellite.norad_id}"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from fleetd.config.overlay import Layered
-from fleetd.orbit.settings import SatelliteSettings
+from fleetd.orbit.settings import SatelliteSettings, is_url
 from fleetd.relay.settings import RelaySettings
 from fleetd.settings import Secret
 from fleetd.store.settings import StoreSettings
@@ -80,11 +80,11 @@ def _with_paths(value: Any, place: Place, change: Change) -> Any:
 
 
 def _with_text_paths(value: Any, place: Place, change: Change) -> Any:
-    """The same for what is a path though its type is text: one, a list of them, or none."""
+    """The same for what is a path though its type is text: one, a list of them, or none. URLs stay as they are."""
     match value:
         case str():
-            return str(change(place, Path(value)))
+            return value if is_url(value) else str(change(place, Path(value)))
         case list():
-            return [str(change((*place, index), Path(item))) for index, item in enumerate(value)]
+            return [_with_text_paths(item, (*place, index), change) for index, item in enumerate(value)]
         case _:
             return value

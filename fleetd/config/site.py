@@ -17,6 +17,7 @@ from fleetd.config.overlay import lay_over
 from fleetd.config.paths import absolute, missing_files
 from fleetd.contact.settings import AntennaSettings, ContactsSettings
 from fleetd.devices import DriverSpec, load_driver
+from fleetd.elements.settings import ElementsSettings
 from fleetd.errors import ConfigError
 from fleetd.link.url import LinkUrl, parse_link
 from fleetd.orbit.settings import SatelliteSettings, StationSettings
@@ -74,6 +75,7 @@ class Site(Settings):
     control: ControlSettings = Field(default_factory=ControlSettings)
     relay: RelaySettings
     satellites: tuple[SatelliteSettings, ...] = ()
+    elements: ElementsSettings = Field(default_factory=ElementsSettings)
     antennas: tuple[AntennaSettings, ...] = ()
     contacts: ContactsSettings = Field(default_factory=ContactsSettings)
     robots: RobotsSettings = Field(default_factory=RobotsSettings)

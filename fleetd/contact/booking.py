@@ -29,6 +29,8 @@ class Candidate:
     """LOS, or when the search ended if the satellite was still up."""
     priority: int
     elements: ElementSet = field(repr=False)
+    ghost: str = ""
+    """Why the satellite cannot be up any more, whatever its elements give; '' if it can."""
 
     @property
     def duration_s(self) -> float:
@@ -89,6 +91,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     booked: bool
     antenna: str | None
     reason: str
+    elements: str
+    """The elements that the pass is computed from: epoch, hash, source and age at AOS."""
 
 
 def view(contact: Contact, state: str, reason: str = "") -> ContactView:

@@ -74,7 +74,8 @@ class Contacts:
     async def next_passes(self, hours: float) -> list[Pass]:
         """All passes that end within the next `hours`, under way ones first. Searched in a thread."""
         now = self._clock.now()
-        satellites, station = list(self._satellites.values()), self._site.station
+        satellites = [each for each in self._satellites.values() if not each.ghost]
+        station = self._site.station
         found = await asyncio.to_thread(passes_of, satellites, station, now - LOOK_BACK, now + timedelta(hours=hours))
         return [each for each in found if each.los is None or each.los > now]
 
@@ -172,6 +173,8 @@ class Contacts:
         """Every pass is news, booked or not: soon, risen, highest, set."""
         now = self._clock.now()
         for candidate in self._diary.candidates:
+            if candidate.ghost:
+                continue
             for name, when, lasting_s in self._news(candidate):
                 fresh = 0 <= (now - when).total_seconds() < lasting_s
                 if fresh and (candidate.id, name) not in self._said:

@@ -73,6 +73,7 @@ class Diary:
             booked=contact is not None,
             antenna=contact.antenna if contact else None,
             reason=reason,
+            elements=_named(candidate),
         )
 
     # What people decide
@@ -82,6 +83,8 @@ class Diary:
         if antenna not in self._antennas:
             raise Refusal("unknown-antenna", f"there is no antenna {antenna!r}; there are {', '.join(self._antennas)}")
         candidate = self._near(satellite, aos)
+        if candidate.ghost:
+            raise Refusal("decayed", f"{candidate.id} cannot be booked: {candidate.ghost}")
         contact = Contact(candidate, antenna, by_hand=True)
         for other in (*self._running.values(), *self._by_hand.values()):
             clashing = other.antenna == antenna and candidate.clashes(other.candidate, self._settings.spacing_s)
@@ -121,6 +124,8 @@ class Diary:
         for candidate in self.candidates:
             if candidate.id in self._by_hand:
                 self._by_hand[candidate.id] = replace(self._by_hand[candidate.id], candidate=candidate)
+                if candidate.ghost:
+                    del self._by_hand[candidate.id]
         self._cancelled = {key: each for key, each in self._cancelled.items() if each[0].end > now}
 
     def replan(self, satellites: Mapping[str, SatelliteSettings]) -> None:
@@ -172,3 +177,10 @@ class Diary:
             if candidate.satellite == satellite and abs((candidate.begin - aos).total_seconds()) <= _NEAR_S:
                 return candidate
         raise Refusal("no-such-pass", f"no pass of {satellite!r} begins within a minute of {iso_ms(aos)}")
+
+
+def _named(candidate: Candidate) -> str:
+    elements = candidate.elements
+    source = f" from {elements.source}" if elements.source else ""
+    age_days = elements.age_days(candidate.begin)
+    return f"{elements.hash} of {iso_ms(elements.epoch)}{source}, {age_days:.1f} days old at AOS"

@@ -11,7 +11,7 @@ import msgspec
 from fleetd.contact.booking import Candidate, pass_id
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.passes import Pass, find_passes
-from fleetd.orbit.settings import SatelliteSettings
+from fleetd.orbit.settings import Age, SatelliteSettings
 from fleetd.orbit.station import Station
 
 LOOK_BACK = timedelta(minutes=30)
@@ -20,16 +20,20 @@ LOOK_BACK = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Satellite:
-    """A satellite that the site works, and the elements in use for it."""
+    """A satellite that the site works, and the elements in use for it, if there are any yet."""
 
     settings: SatelliteSettings
-    elements: ElementSet
+    elements: ElementSet | None
+    ghost: str = ""
+    """Why it cannot be up any more, whatever its elements give; '' if it can."""
 
 
 def passes_of(satellites: Sequence[Satellite], station: Station, start: datetime, end: datetime) -> list[Pass]:
     """All passes above each satellite's own minimum elevation, under the names that the site gives them."""
     found: list[Pass] = []
     for satellite in satellites:
+        if satellite.elements is None:
+            continue
         passes = find_passes([satellite.elements], [station], start, end, satellite.settings.min_elevation_deg)
         found += (msgspec.structs.replace(each, satellite=satellite.settings.name) for each in passes)
     return sorted(found, key=lambda each: each.aos or start)
@@ -38,6 +42,7 @@ def passes_of(satellites: Sequence[Satellite], station: Station, start: datetime
 def candidates_of(satellites: Sequence[Satellite], station: Station, start: datetime, end: datetime) -> list[Candidate]:
     """The same as candidates, in order of time."""
     by_name = {satellite.settings.name: satellite for satellite in satellites}
+    elements = {name: satellite.elements for name, satellite in by_name.items() if satellite.elements is not None}
     return [
         Candidate(
             id=pass_id(sat_pass.satellite, sat_pass.aos or start),
@@ -46,7 +51,8 @@ def candidates_of(satellites: Sequence[Satellite], station: Station, start: date
             begin=sat_pass.aos or start,
             end=sat_pass.los or end,
             priority=by_name[sat_pass.satellite].settings.priority,
-            elements=by_name[sat_pass.satellite].elements,
+            elements=elements[sat_pass.satellite],
+            ghost=by_name[sat_pass.satellite].ghost,
         )
         for sat_pass in passes_of(satellites, station, start, end)
     ]
@@ -54,10 +60,12 @@ def candidates_of(satellites: Sequence[Satellite], station: Station, start: date
 
 def unfit(candidate: Candidate, satellite: SatelliteSettings, min_duration_s: float) -> str:
     """Why a pass may not be booked by the plan, in words; '' if it may."""
-    age_days = abs(candidate.elements.age_days(candidate.begin))
-    most_days = satellite.element_age.no_booking_days
-    if age_days > most_days:
-        return f"it is {age_days:.1f} days from the epoch of its elements, more than {most_days:g}: get newer ones"
+    if candidate.ghost:
+        return candidate.ghost
+    age_days, limits = candidate.elements.age_days(candidate.begin), satellite.element_age
+    if limits.judge(age_days) is Age.NO_BOOKING:
+        most = f"more than {limits.no_booking_days:g}: get newer ones"
+        return f"it is {abs(age_days):.1f} days from the epoch of its elements, {most}"
     if candidate.duration_s < min_duration_s:
         return f"it lasts {candidate.duration_s:.0f} s, less than the {min_duration_s:g} s that are worth a contact"
     return ""

@@ -9,8 +9,8 @@ from fleetd.alarms import Alarms
 from fleetd.clock import Clock
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts
-from fleetd.contact.sky import Satellite
 from fleetd.devices import Capability
+from fleetd.elements.keeper import Keeper
 from fleetd.errors import Refusal
 from fleetd.hub import Hub
 from fleetd.relay.relay import Relay
@@ -44,8 +44,7 @@ class House:
     dispatch: Dispatch
     antennas: Mapping[str, Antenna]
     contacts: Contacts
-    satellites: Sequence[Satellite]
-    """The satellites and the elements in use; whoever renews them renews this list in place."""
+    elements: Keeper
     alarms: Alarms
     devices: Sequence[SupervisedDevice]
 

@@ -1,4 +1,4 @@
-"""What the control API offers for antennas and contacts."""
+"""What the control API offers for antennas, contacts and orbital elements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from aiohttp import web
 from msgspec import Meta
 
 from fleetd.contact.antenna import Antenna
-from fleetd.contact.sky import Satellite
 from fleetd.control.answers import HOUSE, answer, number_of, read_body
 from fleetd.control.peer import peer_of
 from fleetd.devices import AzEl
@@ -48,10 +47,22 @@ async def passes(request: web.Request) -> web.Response:
 
 @routes.get("/v1/elements")
 async def elements(request: web.Request) -> web.Response:
-    """The orbital elements in use, and how old they are."""
-    house = request.app[HOUSE]
-    now = house.clock.now()
-    return answer([_facts(satellite, now) for satellite in house.satellites])
+    """The orbital elements of each satellite: what is in use, what waits, and how the sources stand."""
+    return answer(request.app[HOUSE].elements.views())
+
+
+@routes.post("/v1/elements/{satellite}/accept")
+async def accept_elements(request: web.Request) -> web.Response:
+    """Put the held set of a satellite in use."""
+    await read_body(request, Nothing)
+    return answer(await request.app[HOUSE].elements.accept(request.match_info["satellite"], peer_of(request).issuer))
+
+
+@routes.post("/v1/elements/{satellite}/reject")
+async def reject_elements(request: web.Request) -> web.Response:
+    """Take the held set of a satellite away for good."""
+    await read_body(request, Nothing)
+    return answer(await request.app[HOUSE].elements.reject(request.match_info["satellite"], peer_of(request).issuer))
 
 
 @routes.get("/v1/contacts")
@@ -121,18 +132,3 @@ async def offset(request: web.Request) -> web.Response:
 
 def _antenna(request: web.Request) -> Antenna:
     return request.app[HOUSE].antenna(request.match_info["name"])
-
-
-def _facts(satellite: Satellite, now: datetime) -> dict[str, object]:
-    elements = satellite.elements
-    return {
-        "satellite": satellite.settings.name,
-        "title": satellite.settings.title,
-        "norad_id": elements.norad_id,
-        "designator": elements.designator,
-        "epoch": elements.epoch,
-        "age_days": round(elements.age_days(now), 3),
-        "hash": elements.hash,
-        "source": elements.source,
-        "comment": elements.comment,
-    }

@@ -26,12 +26,12 @@ from fleetd.control.server import serve
 from fleetd.daemon.alongside import alongside
 from fleetd.daemon.orders import NextOrder, Order, Reload
 from fleetd.devices import Driver
-from fleetd.errors import ConfigError
+from fleetd.elements.custody import Surroundings
+from fleetd.elements.keeper import Keeper
+from fleetd.elements.kept import Kept
 from fleetd.hub import Hub
 from fleetd.link.ports import Ports
 from fleetd.notify import Notifier
-from fleetd.orbit.elements import read_elements
-from fleetd.orbit.settings import SatelliteSettings
 from fleetd.orbit.station import Station
 from fleetd.records import Command
 from fleetd.relay.relay import Relay
@@ -52,7 +52,7 @@ class Rooms:
 
     supervision: Supervision
     devices: Sequence[SupervisedDevice]
-    satellites: Sequence[Satellite]
+    elements: Keeper
     antennas: Mapping[str, Antenna]
     pollers: Mapping[str, Poller]
     fleet: Fleet
@@ -67,7 +67,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
     """
     hub = Hub()
     async with Store.open(site.store.path, node=site.site, clock=clock, settings=site.store) as store:
-        rooms = build(site, clock, hub)
+        rooms = build(site, clock, hub, store)
         dispatching: asyncio.Future[Dispatch] = asyncio.get_running_loop().create_future()
 
         async def on_command(command: Command) -> None:
@@ -78,9 +78,11 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
             async with (
                 alongside({"relay": relay.run()}),
                 alongside({"fleet": rooms.fleet.watch(hub), "alarms": rooms.alarms.watch(hub)}),
+                rooms.elements.begun(),
                 alongside(_device_loops(rooms)),
                 Dispatch.open(site.robots, rooms.fleet, store, hub, clock) as dispatch,
-                alongside({"contacts": rooms.contacts.run(), "watchdog": _watch(rooms.supervision.progress, notifier)}),
+                alongside({"contacts": rooms.contacts.run(), "elements": rooms.elements.run()}),
+                alongside({"watchdog": _watch(rooms.supervision.progress, notifier)}),
                 serve(_house(site, clock, hub, store, rooms, relay, dispatch), Path(site.control.socket)),
             ):
                 dispatching.set_result(dispatch)
@@ -92,8 +94,8 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
     return order
 
 
-def build(site: Site, clock: Clock, hub: Hub) -> Rooms:
-    """Make every room of a site from its settings. Raises ConfigError and ElementsError."""
+def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
+    """Make every room of a site from its settings. Raises ConfigError."""
     progress = Progress(clock)
     supervision = Supervision(clock, hub.publish, progress)
     ports = Ports()
@@ -120,16 +122,23 @@ def build(site: Site, clock: Clock, hub: Hub) -> Rooms:
     }
     position = site.station
     station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
-    satellites = [_satellite(settings) for settings in site.satellites]
+    alarms = Alarms(clock, hub.publish)
+    # Contacts hear of their elements as soon as these are read, which is before they run.
+    contacts = Contacts(ContactSite([], station, antennas, site.contacts), hub, progress)
+
+    def renewed(satellites: Sequence[Kept]) -> None:
+        contacts.renew([_satellite(kept) for kept in satellites])
+
+    around = Surroundings(store.elements, progress, hub.publish, alarms, renewed)
     return Rooms(
         supervision=supervision,
         devices=list(devices.values()),
-        satellites=satellites,
+        elements=Keeper(site.satellites, site.elements, around),
         antennas=antennas,
         pollers=pollers,
         fleet=Fleet(members, site.robots.places),
-        contacts=Contacts(ContactSite(satellites, station, antennas, site.contacts), hub, progress),
-        alarms=Alarms(clock, hub.publish),
+        contacts=contacts,
+        alarms=alarms,
     )
 
 
@@ -143,13 +152,8 @@ def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedD
     return SupervisedDevice(device=device, capability=spec.capability, driver=spec.name, link=settings.link)
 
 
-def _satellite(settings: SatelliteSettings) -> Satellite:
-    """A satellite with the newest of the element sets that bear its number. Raises ConfigError and ElementsError."""
-    sets = [each for file in settings.elements for each in read_elements(Path(file))]
-    fitting = [each for each in sets if each.norad_id == settings.norad_id]
-    if not fitting:
-        raise ConfigError(f"satellite {settings.name}: none of its element files holds number {settings.norad_id}")
-    return Satellite(settings, max(fitting, key=lambda each: each.epoch))
+def _satellite(kept: Kept) -> Satellite:
+    return Satellite(kept.settings, kept.used.elements if kept.used else None, kept.failure)
 
 
 def _device_loops(rooms: Rooms) -> dict[str, Any]:
@@ -177,7 +181,7 @@ def _house(site: Site, clock: Clock, hub: Hub, store: Store, rooms: Rooms, relay
         antennas=rooms.antennas,
         contacts=rooms.contacts,
         alarms=rooms.alarms,
-        satellites=rooms.satellites,
+        elements=rooms.elements,
         devices=rooms.devices,
     )
 

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from fleetd.settings import Name, Settings
 
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
 Days = Annotated[float, Field(gt=0, le=3_650)]
+
+
+def is_url(source: str) -> bool:
+    """Whether a source of elements is a URL, and not a path."""
+    return "://" in source
+
+
+def _checked(source: str) -> str:
+    if not is_url(source):
+        return source
+    parts = urlsplit(source)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{source!r} is neither a path nor an address such as https://host/query?CATNR=…")
+    if "@" in parts.netloc:
+        raise ValueError("an address of elements holds no user and password: they would stand in logs and events")
+    return source
+
+
+Source = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
 
 
 class StationSettings(Settings):
@@ -22,6 +43,15 @@ class StationSettings(Settings):
     """Longitude in degrees, east positive."""
     altitude_m: Annotated[float, Field(ge=-500, le=9_000)]
     """Height above the ellipsoid in metres (above sea level is at most 110 m away from it, which matters little)."""
+
+
+class Age(StrEnum):
+    """How old a set is against its satellite's limits."""
+
+    FRESH = "fresh"
+    WARN = "warn"
+    NO_TRANSMIT = "no-transmit"
+    NO_BOOKING = "no-booking"
 
 
 class ElementAgeSettings(Settings):
@@ -40,6 +70,21 @@ class ElementAgeSettings(Settings):
             raise ValueError("must rise: warn_days <= no_transmit_days <= no_booking_days")
         return self
 
+    def judge(self, age_days: float) -> Age:
+        """The one rule of ages, in days from the epoch; before the epoch a set is as doubtful as after it."""
+        days = abs(age_days)
+        if days > self.no_booking_days:
+            return Age.NO_BOOKING
+        if days > self.no_transmit_days:
+            return Age.NO_TRANSMIT
+        return Age.WARN if days > self.warn_days else Age.FRESH
+
+    def limit(self, age: Age) -> float:
+        """The days beyond which a set is as old as this; of a fresh one, those up to which it is fresh."""
+        if age is Age.NO_BOOKING:
+            return self.no_booking_days
+        return self.no_transmit_days if age is Age.NO_TRANSMIT else self.warn_days
+
 
 class SatelliteSettings(Settings):
     """One satellite to work, and where its orbital elements come from."""
@@ -52,8 +97,8 @@ class SatelliteSettings(Settings):
     """Catalogue number; only sets bearing it are used for this satellite."""
     designator: Annotated[str, Field(pattern=r"^(\d{4}-\d{3}[A-Z]{1,3})?$")] = ""
     """International designator such as 2018-081A; when given, only sets bearing it are used."""
-    elements: Annotated[list[str], Field(min_length=1)]
-    """Element files (OMM or TLE), as paths relative to the site file; the newest set wins."""
+    elements: Annotated[list[Source], Field(min_length=1)]
+    """Where its element sets (OMM or TLE) come from: files and folders, relative to the site file, and http(s) URLs."""
     min_elevation_deg: Annotated[float, Field(ge=-5, lt=90)] = 10.0
     """Passes are counted from this elevation upwards, in degrees."""
     priority: Annotated[int, Field(ge=0, le=100)] = 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from fleetd.errors import StoreError
+from fleetd.store import elements
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,8 @@ def _opened(path: Path) -> sqlite3.Connection:
         _set_pragmas(connection)
         if new:
             _create(connection, path.parent)
+        # Added since version 1; they stand beside its tables, so an older fleetd still reads the file.
+        connection.executescript(elements.TABLES)
     except BaseException:
         connection.close()
         raise

@@ -1,4 +1,4 @@
-"""`Store`: one folder, one daemon, one database; its outbox, ledger and audit chain.
+"""`Store`: one folder, one daemon, one database; its outbox, ledger, audit chain and orbital elements.
 
 Everything in it is on disk (WAL, synchronous FULL) before the call that put it there returns. A failing disk raises
 StoreError from that call and nothing else: the process goes on, and so does the store once the disk does.
@@ -18,6 +18,7 @@ from fleetd.clock import Clock
 from fleetd.errors import StoreError
 from fleetd.records import Event, Severity
 from fleetd.store.audit import Audit
+from fleetd.store.elements import ElementShelf
 from fleetd.store.ledger import Ledger
 from fleetd.store.lock import locked
 from fleetd.store.outbox import Outbox
@@ -37,6 +38,7 @@ class Store:
     outbox: Outbox
     ledger: Ledger
     audit: Audit
+    elements: ElementShelf
 
     @classmethod
     @asynccontextmanager
@@ -61,6 +63,7 @@ class Store:
                     outbox=Outbox(writer, boot, clock, limits.max_mib << 20, tally),
                     ledger=Ledger(writer, clock),
                     audit=Audit(writer, clock),
+                    elements=ElementShelf(writer),
                 )
                 if aside is not None:
                     await store.outbox.append([_set_aside(clock, aside)])

@@ -8,7 +8,7 @@ import os
 import pwd
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,11 @@ from fleetd.control import site as site_routes
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.devices import AzEl, RotatorLimits
+from fleetd.elements.custody import Surroundings
+from fleetd.elements.keeper import Keeper
+from fleetd.elements.kept import Kept
+from fleetd.elements.settings import ElementsSettings
 from fleetd.errors import ConfigError, LinkLost, Refusal
-from fleetd.orbit.elements import read_elements
 from fleetd.orbit.settings import SatelliteSettings
 from fleetd.orbit.station import Station
 from fleetd.records import Event, Severity
@@ -106,15 +109,20 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             supervision,
             site.hub,
         )
-        satellites = [
-            Satellite(
-                SatelliteSettings(name="candy-tin", norad_id=999_100_101, elements=[str(ELEMENTS)]),
-                read_elements(ELEMENTS)[0],
-            )
-        ]
         station = Station("hangzhou", 30.27, 120.15, 20.0)
         antennas = {"dish": antenna}
         alarms = Alarms(site.clock, site.hub.publish)
+        contacts = Contacts(ContactSite([], station, antennas, ContactsSettings()), site.hub, progress)
+
+        def renewed(satellites: Sequence[Kept]) -> None:
+            contacts.renew([Satellite(each.settings, each.used.elements) for each in satellites if each.used])
+
+        elements = folder / "candy-tin.json"
+        elements.write_bytes(ELEMENTS.read_bytes())
+        satellite = SatelliteSettings(name="candy-tin", norad_id=999_100_101, elements=[str(elements)])
+        around = Surroundings(site.store.elements, progress, site.hub.publish, alarms, renewed)
+        keeper = Keeper([satellite], ElementsSettings(), around)
+        await keeper.begin()
         house = House(
             site="hangzhou",
             clock=site.clock,
@@ -126,8 +134,8 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             fleet=site.fleet,
             dispatch=site.dispatch,
             antennas=antennas,
-            contacts=Contacts(ContactSite(satellites, station, antennas, ContactsSettings()), site.hub, progress),
-            satellites=satellites,
+            contacts=contacts,
+            elements=keeper,
             alarms=alarms,
             devices=[SupervisedDevice(device, "rotator", "gs232b", "serial:///dev/ttyUSB0")],
         )
@@ -369,9 +377,33 @@ async def test_passes_elements_and_contacts_are_shown(tmp_path: Path) -> None:
         assert len(passes[-1]["culmination"]) == len("2026-11-11T12:00:00.000Z")
         [elements] = (await here.ask("GET", "/v1/elements"))[1]
         assert (elements["satellite"], elements["norad_id"]) == ("candy-tin", 999_100_101)
+        assert (elements["state"], elements["age"], elements["epoch"]) == (
+            "in use",
+            "fresh",
+            "2026-11-11T00:00:00.000Z",
+        )
+        assert elements["sources"][0]["failure"] == ""
         assert (await here.ask("GET", "/v1/contacts"))[1] == []
         wish = {"satellite": "candy-tin", "aos": "2026-11-11T12:00:00Z", "antenna": "mast"}
         assert (await here.ask("POST", "/v1/contacts/book", wish))[0] in (404, 409)
+
+
+async def test_a_held_set_is_accepted_by_whoever_asks_and_the_audit_chain_says_who(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        assert (await here.ask("POST", "/v1/elements/candy-tin/accept"))[1]["rule"] == "nothing-held"
+        assert (await here.ask("POST", "/v1/elements/moon/accept"))[0] == 404
+        file = tmp_path / "candy-tin.json"
+        file.write_text(file.read_text().replace("11-11T00:00", "11-11T12:00").replace("317.28", "100.0"))
+        await here.house.elements.look(here.session)
+        [elements] = (await here.ask("GET", "/v1/elements"))[1]
+        assert (elements["state"], elements["epoch"][:13]) == ("in use", "2026-11-11T00")
+        assert "moves AOS" in elements["held"]["reason"]
+        assert abs(elements["held"]["aos_shift_s"]) > 60
+        status, elements = await here.ask("POST", "/v1/elements/candy-tin/accept")
+        assert (status, elements["epoch"][:13], elements["held"]) == (200, "2026-11-11T12", None)
+        assert elements["decided_by"] == ME
+        [*_, entry] = (await here.ask("GET", "/v1/audit"))[1]
+        assert (entry["who"], entry["act"], entry["outcome"]) == (ME, "elements/candy-tin/accept", "done")
 
 
 # The site

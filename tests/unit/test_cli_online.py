@@ -51,6 +51,19 @@ CONTACT = {
     "by_hand": False,
     "reason": "",
 }
+ELEMENTS = {
+    "satellite": "tin",
+    "state": "in use",
+    "epoch": "2026-11-11T00:00:00.000Z",
+    "age_days": 1.5,
+    "hash": "abc",
+    "source": "tin.json:1",
+    "fetched_at": "2026-11-11T06:00:00.000Z",
+    "aos_shift_s": 0.21,
+    "along_track_km": -1.6,
+    "held": {"epoch": "2026-11-12T00:00:00.000Z", "age_days": 0.5, "reason": "it moves AOS by 9.1 s"},
+    "sources": [{"source": "http://x", "failure": "the server answers 403", "not_before": "2026-11-12T00:00:00.000Z"}],
+}
 ALARM = {
     "at": "2026-11-11T12:00:00.000Z",
     "device": "robot-01",
@@ -131,7 +144,14 @@ def fleetctl(daemon: FakeDaemon, *words: str) -> Result:
         (["contacts", "explain", "c/1"], "/v1/contacts/c%2F1/explain", {"reason": "the sun is out"}, "the sun is out"),
         (["alarms"], "/v1/alarms", [ALARM], "below the limit of 10 %"),
         (["passes"], "/v1/passes?hours=24.0", [], "no pass in this window"),
-        (["elements"], "/v1/elements", [{"satellite": "tin", "age_days": 1.5, "hash": "abc"}], "1.5"),
+        (["elements"], "/v1/elements", [ELEMENTS], "AOS +0.21 s, -1.6 km"),
+        (
+            ["elements", "list"],
+            "/v1/elements",
+            [ELEMENTS],
+            "held: it moves AOS by 9.1 s; 'fleetctl elements accept tin'",
+        ),
+        (["elements"], "/v1/elements", [ELEMENTS], "source fails: the server answers 403; asked again from 2026-11-12"),
         (["relay"], "/v1/relay", {"connected": True, "backlog": 3}, "backlog"),
         (["audit"], "/v1/audit?limit=100", [{"number": 1, "who": "uid:0(root)", "act": "stop"}], "uid:0(root)"),
         (["audit", "--limit", "5"], "/v1/audit?limit=5", [], "none"),
@@ -171,6 +191,8 @@ def test_looking_shows_a_table_to_people_and_the_answer_itself_to_programs(
             {"satellite": "tin", "aos": "2026-11-11T12:00:00Z", "antenna": "dish"},
         ),
         (["alarms", "ack", "robot-01", "battery-low"], "/v1/alarms/robot-01/battery-low/ack", {}),
+        (["elements", "accept", "tin"], "/v1/elements/tin/accept", {}),
+        (["elements", "reject", "tin"], "/v1/elements/tin/reject", {}),
     ],
 )
 def test_telling_posts_what_was_said(daemon: FakeDaemon, words: list[str], target: str, body: Any) -> None:
