@@ -197,3 +197,38 @@ async def test_what_has_no_future_is_refused() -> None:
             here.contacts.book("other", here.contacts.booked[0].aos, "dish")
         with pytest.raises(Refusal, match="no pass 'x'"):
             here.contacts.explain("x")
+
+
+async def test_a_ghost_loses_its_bookings_and_is_neither_shown_nor_announced_nor_booked_by_hand() -> None:
+    async with site() as here:
+        first, second = here.contacts.booked[:2]
+        here.contacts.book("candy-tin", second.aos, "dish")
+        told = [name for name in here.made.events() if name.startswith("pass-")]
+        (alive,) = satellites()
+        here.contacts.renew([replace(alive, ghost="by its elements it is down")])
+        await here.made.advance(2)
+        await here.eventually(lambda: not here.contacts.booked)
+        assert await here.contacts.next_passes(24) == []
+        assert here.contacts.explain(first.id).reason == "by its elements it is down"
+        with pytest.raises(Refusal, match="cannot be booked: by its elements it is down"):
+            here.contacts.book("candy-tin", second.aos, "dish")
+        await here.until(lambda: here.made.clock.now() > first.los, step_s=60)
+        assert [name for name in here.made.events() if name.startswith("pass-")] == told
+
+
+async def test_an_explanation_names_the_elements() -> None:
+    async with site() as here:
+        explanation = here.contacts.explain(here.contacts.booked[0].id)
+        assert explanation.elements.startswith(f"{ELEMENTS.hash} of 2026-11-11T12:00:00.000Z, ")
+        assert explanation.elements.endswith("days old at AOS")
+
+
+async def test_a_satellite_without_elements_has_no_passes_until_they_come() -> None:
+    async with site() as here:
+        (alive,) = satellites()
+        here.contacts.renew([replace(alive, elements=None)])
+        await here.made.advance(2)
+        await here.eventually(lambda: not here.contacts.booked)
+        here.contacts.renew([alive])
+        await here.made.advance(2)
+        await here.eventually(lambda: bool(here.contacts.booked))

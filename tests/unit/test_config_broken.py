@@ -167,6 +167,28 @@ BROKEN = [
         ["8:26: satellites.0.elements.1: there is no file {folder}/tan.json; put it there or correct the path"],
     ),
     (
+        "elements from neither a path nor the web",
+        "elements: [tin.json]",
+        'elements: ["ftp://host/tin.json"]',
+        [
+            "8:16: satellites.0.elements.0: 'ftp://host/tin.json' is neither a path nor an address such as https://host/query?CATNR=…"
+        ],
+    ),
+    (
+        "password in an address of elements",
+        "elements: [tin.json]",
+        'elements: ["https://me:secret@host/tin.json"]',
+        [
+            "8:16: satellites.0.elements.0: an address of elements holds no user and password: they would stand in logs and events"
+        ],
+    ),
+    (
+        "requests more often than publishers allow",
+        "store: {path: store}",
+        "store: {path: store}\nelements: {request_every_h: 1.0}",
+        ["4:29: elements.request_every_h: must be at least 2.0, not 1.0"],
+    ),
+    (
         "name with capitals",
         "name: donkey",
         "name: Donkey",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from test_config_broken import BASE
 
+from fleetd.config.elements import element_faults
 from fleetd.config.site import Site, load_site
 from fleetd.errors import ConfigError
 from fleetd.settings import Secret
@@ -158,3 +159,11 @@ def problems_of(file: Path) -> tuple[str, ...]:
     except ConfigError as error:
         return error.problems
     return ()
+
+
+def test_urls_and_folders_of_elements_are_left_alone_and_asked_of_nobody(tmp_path: Path) -> None:
+    url = "https://gp.example/query?CATNR=999100101&FORMAT=JSON"
+    (tmp_path / "gp").mkdir()
+    site = site_of(tmp_path, BASE.replace("[tin.json]", f'["{url}", gp]'))
+    assert site.satellites[0].elements == [url, str(tmp_path / "gp")]
+    assert element_faults(site) == []
