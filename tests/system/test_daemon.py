@@ -88,7 +88,10 @@ async def test_sigterm_leaves_the_antenna_stopped_and_the_outbox_empty(calm_site
     assert first["azimuth_deg"] == second["azimuth_deg"] != 400
 
 
-async def test_sighup_keeps_the_old_configuration_or_lives_as_the_new_one(site: Site, mosquitto: Mosquitto) -> None:
+async def test_sighup_keeps_the_old_configuration_or_lives_as_the_new_one(
+    calm_site: Site, mosquitto: Mosquitto
+) -> None:
+    site = calm_site  # a reload waits for the end of a contact, and here none begins
     async with site.daemon() as daemon:
         await daemon.up()
         good = site.overlay.read_text()
