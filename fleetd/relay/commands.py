@@ -59,16 +59,19 @@ _wanted = msgspec.json.Decoder(_Wanted)
 _glimpse = msgspec.json.Decoder(_Glimpse)
 
 
-def read_command(topic: str, payload: bytes, *, retained: bool, now: datetime) -> Command:
+def read_command(topic: str, payload: bytes, *, retained: bool, now: datetime, size: int | None = None) -> Command:
     """The command in one MQTT message. Raises UnreadableCommand.
+
+    `size` is the payload's whole length, where only its beginning is here.
 
     Without `expires_at` a command lives for `expires_in_s` (default 30 s) from `issued_at`, or else from now.
     """
     device = topic.split("/")[-2]
     if _DEVICE.fullmatch(device) is None:
         raise UnreadableCommand("bad-device", f"{device[:64]!r} is no device name")
-    if len(payload) > MOST_BYTES:
-        reason = f"a command of {len(payload)} bytes is above the limit of {MOST_BYTES}"
+    size = len(payload) if size is None else size
+    if size > MOST_BYTES:
+        reason = f"a command of {size} bytes is above the limit of {MOST_BYTES}"
         raise UnreadableCommand("too-large", reason, device=device)
     try:
         wanted = _wanted.decode(payload)

@@ -18,6 +18,7 @@ from fleetd.records import Command, Event, Result, Severity, Stage
 from fleetd.relay.commands import UnreadableCommand, read_command
 from fleetd.relay.pace import Allowance
 from fleetd.relay.uplink import Incoming
+from fleetd.store.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +29,13 @@ _ANSWERS_AT_ONCE, _ANSWERS_PER_S = 50, 5.0
 class Intake:
     """Takes messages from the uplink and hands commands over, several at a time."""
 
-    def __init__(self, hub: Hub, clock: Clock, on_command: Callable[[Command], Awaitable[None]]) -> None:
+    def __init__(
+        self, hub: Hub, outbox: Outbox, clock: Clock, on_command: Callable[[Command], Awaitable[None]]
+    ) -> None:
         self.commands = 0
         self.unreadable = 0
         self._hub = hub
+        self._outbox = outbox
         self._clock = clock
         self._on_command = on_command
         self._under_way = 0
@@ -40,7 +44,13 @@ class Intake:
     def take(self, incoming: Incoming, tasks: asyncio.TaskGroup) -> None:
         """Hand a command over in a task of its own, so that no slow device keeps a stop for another one waiting."""
         try:
-            command = read_command(incoming.topic, incoming.payload, retained=incoming.retained, now=self._clock.now())
+            command = read_command(
+                incoming.topic,
+                incoming.payload,
+                retained=incoming.retained,
+                now=self._clock.now(),
+                size=incoming.size,
+            )
         except UnreadableCommand as refusal:
             self._complain(refusal)
             return
@@ -87,4 +97,5 @@ class Intake:
             stage=Stage.REFUSED,
             reason=reason,
         )
+        self._outbox.post(result)
         self._hub.publish(result)

@@ -2,6 +2,10 @@
 
 A message whose PUBACK did not come may have arrived or not: it is sent again on the next connection, the same in every
 byte. One that the broker refuses is kept: its topic is held, so that it stays in order, and tried again now and then.
+One that is too large for the broker waits for another connection, and holds up nobody.
+
+Order holds within a topic, and over all of them while nothing waits on disk. Beyond that, what is not a reading
+overtakes readings, whose backlog is paced.
 """
 
 from __future__ import annotations
@@ -17,7 +21,10 @@ import structlog
 
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
-from fleetd.relay.pace import Rate
+from fleetd.relay.mqtt.packets import PACKET_TOO_LARGE
+from fleetd.relay.pace import Allowance, Rate
+from fleetd.relay.queue import Queue, queues
+from fleetd.relay.settings import RelaySettings
 from fleetd.relay.topics import Addressing, Message
 from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
 from fleetd.store.outbox import Outbox
@@ -25,7 +32,7 @@ from fleetd.store.rows import Kind, Row
 
 log = structlog.get_logger(__name__)
 
-_READ_ROWS = 500
+_PACE_S = 0.02  # how often a paced backlog goes on, in the clock's seconds
 _GATHER_S = 0.02  # real time in which acknowledgements gather before they are deleted in one commit
 _LOOK_S = 1.0  # real time between looks at the oldest unacknowledged message
 _RETRY_MOST_S = 60.0
@@ -59,7 +66,7 @@ class Publisher:
         outbox: Outbox,
         addressing: Addressing,
         clock: Clock,
-        ack_within_s: float,
+        settings: RelaySettings,
         rejected: Callable[[str, str], None],
     ) -> None:
         self.readings_acked = 0
@@ -69,21 +76,25 @@ class Publisher:
         self._outbox = outbox
         self._addressing = addressing
         self._clock = clock
-        self._ack_within_s = ack_within_s
+        self._settings = settings
         self._rejected = rejected
-        self._ready: deque[Row] = deque()
-        self._cursor = 0
-        self._back_to: int | None = None
+        self._pace = Allowance(clock, burst=max(1, int(settings.backlog_per_s / 10)), per_s=settings.backlog_per_s)
+        self._first: deque[Row] = deque()
+        self._queues: list[Queue] = []
+        self._waiting: list[Queue] = []
+        self._boundary = 0
         self._will_seq = 0
         self._window = 1
         self._in_flight: dict[int, _Sent] = {}
         self._unknown: set[int] = set()
         self._done: set[int] = set()
+        self._passed_over: set[int] = set()
+        self._parked: set[int] = set()
         self._held: dict[str, _Held] = {}
         self._retained: dict[str, Row] = {}
         self._rate = Rate()
         self._more = asyncio.Event()
-        self._answered_one = asyncio.Event()
+        self._room_again = asyncio.Event()
         self._some_done = asyncio.Event()
 
     @property
@@ -93,13 +104,18 @@ class Publisher:
 
     async def run(self, uplink: Uplink, will: Row) -> None:
         """Publish over `uplink` until it is lost; `will` is kept back, for the broker has it. Raises UplinkLost."""
-        await self._begin(uplink, will)
-        with self._outbox.watched(self._more.set):
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._send_all(uplink), name="relay publish")
-                tasks.create_task(self._delete_done(), name="relay delete")
-                tasks.create_task(self._watch_oldest(uplink), name="relay acknowledgements")
-                tasks.create_task(self._try_held(uplink), name="relay held topics")
+        self._outbox.claims.begin()
+        try:
+            with self._outbox.watched(self._offer):
+                await self._begin(uplink, will)
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._send_all(uplink), name="relay publish")
+                    tasks.create_task(self._delete_done(), name="relay delete")
+                    tasks.create_task(self._watch_oldest(uplink), name="relay acknowledgements")
+                    tasks.create_task(self._try_held(uplink), name="relay held topics")
+        finally:
+            self._queues = []
+            self._outbox.claims.end(self._done)
 
     async def drained(self) -> None:
         """Return once nothing but the last will is left to publish, and what was acknowledged is deleted."""
@@ -116,82 +132,132 @@ class Publisher:
         if done:
             await self._outbox.delete(done)
             self._done.difference_update(done)
+            self._outbox.claims.release(done)
 
     async def _begin(self, uplink: Uplink, will: Row) -> None:
         """Our own status goes first, then what the broker must retain if it lost its disk, then all that waits."""
         self._unknown.update(self._in_flight)
-        self._in_flight.clear()
-        self._held.clear()
+        for gone in (self._in_flight, self._held, self._parked, self._passed_over):
+            gone.clear()
         await self.settle()
-        own = await self._outbox.read(kind=Kind.NODE)
-        self._ready = deque([*own, *self._retained.values()])
-        self._cursor, self._back_to = 0, None
         self._will_seq, self._window = will.seq, uplink.window
+        self._boundary = self._outbox.announced
+        self._queues = queues(self._outbox, self._boundary, live_first=self._settings.live_first)
+        own = await self._outbox.read(upto=self._boundary, kind=Kind.NODE)
+        self._first = deque([*own, *self._retained.values()])
+
+    def _offer(self, rows: Sequence[Row]) -> None:
+        for queue in self._queues:
+            queue.offer(rows)
+        self._more.set()
 
     # Sending
 
     async def _send_all(self, uplink: Uplink) -> None:
         while True:
-            await self._room()
-            row = await self._next()
-            messages = self._addressing(row)
-            if not self._to_skip(row, messages[0].topic):
-                self._send(uplink, row, messages)
-
-    async def _room(self) -> None:
-        while len(self._in_flight) >= self._window:
-            self._answered_one.clear()
-            await self._answered_one.wait()
-
-    async def _next(self) -> Row:
-        while True:
-            if self._back_to is not None:
-                self._cursor, self._back_to = min(self._cursor, self._back_to), None
-                self._ready.clear()
-            if self._ready:
-                return self._ready.popleft()
-            self._more.clear()
-            rows = await self._outbox.read(after=self._cursor, most=_READ_ROWS)
-            if self._back_to is not None:
-                continue
-            if rows:
-                self._cursor = rows[-1].seq
-                self._ready.extend(rows)
+            await self._room(uplink)
+            if self._first:
+                self._send(uplink, self._first.popleft())
+            elif (row := self._at_hand()) is not None:
+                self._send_unless_waiting(uplink, row)
             else:
-                await self._more.wait()
+                await self._fetch()
 
-    def _to_skip(self, row: Row, topic: str) -> bool:
-        return row.seq == self._will_seq or row.seq in self._in_flight or row.seq in self._done or topic in self._held
+    async def _room(self, uplink: Uplink) -> None:
+        if len(self._in_flight) >= self._window:
+            while len(self._in_flight) > self._window * 3 // 4:  # so that several go out in one write
+                self._room_again.clear()
+                await self._room_again.wait()
+        if not uplink.writable.is_set():
+            await uplink.writable.wait()
 
-    def _send(self, uplink: Uplink, row: Row, messages: Sequence[Message]) -> None:
+    def _at_hand(self) -> Row | None:
+        """The next row, unless something has to be read first, or waits for its pace."""
+        waiting = self._waiting
+        waiting.clear()
+        behind = False
+        for queue in self._queues:
+            if queue:
+                waiting.append(queue)
+            elif not queue.done:
+                return None
+            behind |= queue.behind
+        if len(waiting) > 1 and not behind:
+            waiting.sort(key=_next_seq)  # nothing waits on disk: no need for anything to overtake
+        for queue in waiting:
+            if self._in_pace(queue.next):
+                return queue.take()
+        return None
+
+    def _in_pace(self, row: Row) -> bool:
+        return row.kind is not Kind.READING or row.seq > self._boundary or self._pace.take()
+
+    async def _fetch(self) -> None:
+        self._more.clear()
+        self._forget_given_up()
+        for queue in self._queues:
+            if not queue and not queue.done:
+                await queue.fill()
+                return
+        if any(self._queues):
+            await self._clock.sleep(_PACE_S)
+        else:
+            await self._more.wait()
+
+    def _forget_given_up(self) -> None:
+        given_up = self._outbox.claims.given_up()
+        if given_up and not any(self._queues):
+            self._outbox.announce()  # the last copies of older rows are on their way to us there
+            if not any(self._queues):
+                self._outbox.claims.forget(given_up)
+
+    def _send_unless_waiting(self, uplink: Uplink, row: Row) -> None:
+        seq = row.seq
+        if row.kind is Kind.NODE and (seq <= self._boundary or seq == self._will_seq):
+            return  # went first
+        if seq in self._in_flight or seq in self._done or seq in self._parked:
+            return
+        if self._held and self._addressing(row)[0].topic in self._held:
+            return
+        self._send(uplink, row)
+
+    def _send(self, uplink: Uplink, row: Row) -> None:
+        if row.seq == self._will_seq:
+            return
+        if not self._outbox.claims.take(row.seq):
+            self._passed_over.add(row.seq)
+            return
         if row.seq in self._unknown:
             self._unknown.discard(row.seq)
             self.resent += 1
+        messages = self._addressing(row)
         sent = _Sent(row, messages[0].topic, asyncio.get_running_loop().time(), deque(messages))
         self._in_flight[row.seq] = sent
         self._send_next(uplink, sent)
 
     def _send_next(self, uplink: Uplink, sent: _Sent) -> None:
-        uplink.publish(sent.rest.popleft()).add_done_callback(partial(self._answered, uplink, sent))
+        try:
+            uplink.publish(sent.rest.popleft(), partial(self._answered, uplink, sent))
+        except Rejected as refusal:
+            self._answered(uplink, sent, refusal)
 
     # Answers
 
-    def _answered(self, uplink: Uplink, sent: _Sent, answer: asyncio.Future[None]) -> None:
-        if answer.cancelled() or self._in_flight.get(sent.row.seq) is not sent:
-            return
-        failure = answer.exception()
-        if isinstance(failure, UplinkLost):
-            return  # unknown: stays in flight until the next connection sends it again
-        if failure is None and sent.rest:
+    def _answered(self, uplink: Uplink, sent: _Sent, refusal: Rejected | None) -> None:
+        if refusal is None and sent.rest:
             with suppress(UplinkLost):
                 self._send_next(uplink, sent)
             return
-        del self._in_flight[sent.row.seq]
-        self._answered_one.set()
-        if isinstance(failure, Rejected):
-            self._hold(sent.row, sent.topic, failure)
-        else:
+        self._in_flight.pop(sent.row.seq, None)
+        self._room_again.set()
+        if refusal is None:
             self._acknowledged(sent.row, sent.topic)
+            return
+        self._outbox.claims.release((sent.row.seq,))
+        if refusal.code == PACKET_TOO_LARGE:
+            self._park(sent.row, sent.topic, refusal)
+        else:
+            self._hold(sent.row, sent.topic, refusal)
 
     def _acknowledged(self, row: Row, topic: str) -> None:
         self.acks += 1
@@ -206,8 +272,18 @@ class Publisher:
         if held is not None and held.row.seq == row.seq:
             del self._held[topic]
             log.info("the broker takes the topic again", topic=topic)
-            self._back_to = row.seq
-            self._more.set()
+            self._go_back(row.seq)
+
+    def _go_back(self, seq: int) -> None:
+        for queue in self._queues:
+            queue.go_back(seq, self._outbox.announced)
+        self._more.set()
+
+    def _park(self, row: Row, topic: str, refusal: Rejected) -> None:
+        self.rejections += 1
+        self._parked.add(row.seq)
+        log.warning("a record is too large for the broker; it is kept", topic=topic, seq=row.seq, reason=str(refusal))
+        self._rejected(topic, str(refusal))
 
     def _hold(self, row: Row, topic: str, refusal: Rejected) -> None:
         self.rejections += 1
@@ -240,14 +316,21 @@ class Publisher:
             await asyncio.sleep(_LOOK_S)
             now = asyncio.get_running_loop().time()
             self._rate.note(now, self.acks)
+            if self._passed_over:  # a drop that the disk did not take leaves them where they were
+                self._go_back(min(self._passed_over))
+                self._passed_over.clear()
             oldest = next(iter(self._in_flight.values()), None)
-            if oldest is not None and now - oldest.since > self._ack_within_s:
-                raise UplinkLost(f"{uplink.broker} has acknowledged nothing for {self._ack_within_s:g} s")
+            if oldest is not None and now - oldest.since > self._settings.ack_within_s:
+                raise UplinkLost(f"{uplink.broker} has acknowledged nothing for {self._settings.ack_within_s:g} s")
 
     async def _try_held(self, uplink: Uplink) -> None:
         while True:
             await self._clock.sleep(1.0)
             for held in list(self._held.values()):
                 if held.due <= self._clock.monotonic() and held.row.seq not in self._in_flight:
-                    await self._room()
-                    self._send(uplink, held.row, self._addressing(held.row))
+                    await self._room(uplink)
+                    self._send(uplink, held.row)
+
+
+def _next_seq(queue: Queue) -> int:
+    return queue.next.seq

@@ -1,6 +1,7 @@
 """`Relay`: what the hub publishes gets to a broker, whatever happens to broker, line and process; commands come back.
 
-hub -> outbox (committed) -> MQTT (deleted on its PUBACK). The node's own status is such a record, too: `offline` is
+hub -> outbox (committed) -> MQTT (deleted on its PUBACK). Results alone come to the outbox from the ledger, in the
+transaction that notes what they tell. The node's own status is such a record, too: `offline` is
 given a number when we connect and goes to the broker as last will, `online` follows; on a graceful stop we publish the
 `offline` ourselves, after a crash it is sent again before the next `online`. A broker that is away costs nothing but
 time.
@@ -21,7 +22,17 @@ import fleetd
 from fleetd.clock import Clock
 from fleetd.errors import FleetError, StoreError
 from fleetd.hub import Hub, Subscription
-from fleetd.records import AnyRecord, Command, Event, NodeStatus, Reading, Severity
+from fleetd.records import (
+    Alarm,
+    AnyRecord,
+    Command,
+    ContactReport,
+    DeviceStatus,
+    Event,
+    NodeStatus,
+    Reading,
+    Severity,
+)
 from fleetd.relay.intake import Intake
 from fleetd.relay.publisher import Publisher
 from fleetd.relay.settings import RelaySettings, parse_broker
@@ -34,6 +45,7 @@ from fleetd.store.store import Store
 
 log = structlog.get_logger(__name__)
 
+_FROM_HUB = (Reading, DeviceStatus, Event, Alarm, ContactReport)  # results are committed with what they tell of
 _GROUP = 500  # records that go to the outbox together
 _BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.5, 30.0
 _STORE_RETRY_S = 1.0
@@ -61,8 +73,8 @@ class Relay:
         self._clock = clock
         self._site = site
         self._addressing = addressing(site, store.node)
-        self._publisher = Publisher(store.outbox, self._addressing, clock, settings.ack_within_s, self._refused_topic)
-        self._intake = Intake(hub, clock, on_command)
+        self._publisher = Publisher(store.outbox, self._addressing, clock, settings, self._refused_topic)
+        self._intake = Intake(hub, store.outbox, clock, on_command)
         self._brokers = [parse_broker(url) for url in settings.brokers]
         self._turn = 0
         self._failures = 0
@@ -82,7 +94,7 @@ class Relay:
         When cancelled it commits what the hub has given it, gets rid of what it can within two seconds, publishes
         `offline` and says goodbye to the broker.
         """
-        with self._hub.subscribe("relay") as self._feed:
+        with self._hub.subscribe("relay", *_FROM_HUB) as self._feed:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._stay_connected(tasks), name="relay connection")
                 try:
@@ -181,6 +193,7 @@ class Relay:
     async def _work(self, uplink: Uplink, will: Row, tasks: asyncio.TaskGroup) -> None:
         await self._store.outbox.append([self._node_status("online")])
         async with asyncio.TaskGroup() as work:
+            work.create_task(uplink.keep(), name="relay keep-alive")
             work.create_task(self._publisher.run(uplink, will), name="relay publisher")
             work.create_task(self._take_commands(uplink, tasks), name="relay commands")
             work.create_task(self._subscribe(uplink), name="relay subscription")
@@ -196,7 +209,7 @@ class Relay:
         """Publish `offline` in its own words, then go; what fails here is sent or found out after the next start."""
         with suppress(UplinkLost, Rejected, StoreError, TimeoutError):
             async with asyncio.timeout(_LEAVE_WITHIN_S):
-                await uplink.publish(self._addressing(will)[0])
+                await uplink.deliver(self._addressing(will)[0])
                 await self._store.outbox.delete([will.seq])
                 await self._publisher.settle()
                 await uplink.leave()

@@ -79,6 +79,12 @@ class RelaySettings(Settings):
     ack_within_s: Annotated[float, Field(ge=1.0, le=600.0)] = 20.0
     """A broker that leaves a message unacknowledged for so long is left, seconds."""
 
+    backlog_per_s: Annotated[float, Field(gt=0, le=1_000_000)] = 10_000.0
+    """How many readings a second may be sent that were made before the broker was there, so that others get through."""
+    live_first: bool = False
+    """Whether readings made since the broker is there overtake those that waited for it. Each robot's readings then
+    come in two strands, each in order; if not, all come in order, and whatever is not a reading overtakes them."""
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.password is not None and self.username is None:

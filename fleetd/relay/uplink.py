@@ -1,34 +1,46 @@
-"""`Uplink`: one MQTT connection, from CONNECT to its end. The only file that knows the MQTT library.
-
-Its publish hands over one message and returns a future for that message's own PUBACK; the library's own would take a
-refusal for success and grows slower with the number of messages in flight. Nothing is queued here beyond the window:
-what must survive stands in the outbox.
+"""`Uplink`: one MQTT session, from CONNECT to its end. Nothing is queued here beyond the window in flight: what must
+survive stands in the outbox.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY
-from paho.mqtt.client import Client as Paho
-from paho.mqtt.reasoncodes import ReasonCode
-
 from fleetd.errors import ConfigError, FleetError
+from fleetd.relay.mqtt import encode
+from fleetd.relay.mqtt.line import Line
+from fleetd.relay.mqtt.packets import (
+    MAXIMUM_PACKET_SIZE,
+    MAXIMUM_QOS,
+    PACKET_TOO_LARGE,
+    RECEIVE_MAXIMUM,
+    RETAIN_AVAILABLE,
+    SERVER_KEEP_ALIVE,
+    V3,
+    V5,
+    Connack,
+    Disconnect,
+    Packet,
+    Puback,
+    Publish,
+    Suback,
+    Will,
+    reason,
+)
 from fleetd.relay.settings import Broker, RelaySettings
+from fleetd.relay.tls import tls_context
 from fleetd.relay.topics import Message
 
-_ANSWER_WITHIN_S = 5.0  # for CONNECT, SUBSCRIBE and DISCONNECT each
-_MOST_UNREAD = 1000  # incoming messages that wait for us to take them
-_BAD_PASSWORD = (134, 135)  # MQTT 5, 3.2.2.2: bad user name or password; not authorized
+_ANSWER_WITHIN_S = 5.0  # for CONNECT (with TLS), SUBSCRIBE and the end of the line each
+_MOST_UNREAD, _MOST_UNREAD_BYTES = 1000, 4 << 20  # incoming messages that wait for us to take them
+_BAD_PASSWORD = (0x86, 0x87)
+_HIGHEST_ID = 0xFFFF
 
 
 class UplinkLost(FleetError):
@@ -47,226 +59,269 @@ class Rejected(FleetError):
         self.code = code
 
 
+Answer = Callable[[Rejected | None], None]
+"""Called with a message's own PUBACK: None, or why the broker will not have it. Never, if the line ends before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message from the broker; `retained` if it was kept there, not sent just now."""
+    """A message from the broker; `retained` if it was kept there, not sent just now.
+
+    A payload of more than some 100 KiB is cut; `size` is how long it was.
+    """
 
     topic: str
     payload: bytes
     retained: bool
+    size: int
 
 
 class Uplink:
-    """One connection to one broker. Made by `connect`."""
+    """One session with one broker. Made by `connect`."""
 
-    def __init__(self, broker: Broker, client: aiomqtt.Client, window: int) -> None:
+    def __init__(self, broker: Broker, settings: RelaySettings) -> None:
         self.broker = broker
-        self.window = window
+        self.window = settings.in_flight
         """How many messages may be unacknowledged at a time: ours, or the broker's wish if that is less."""
         self.refused = 0
         """Incoming messages refused because too many waited."""
-        self._client = client
-        self._paho: Paho = client._client  # noqa: SLF001  # its callbacks alone carry reason codes
-        self._unacknowledged: dict[int, asyncio.Future[None]] = {}
-        self._closed = asyncio.Event()
-        self._reason = "the connection ended"
-        self._hook()
+        self._level = V5 if settings.protocol == "5" else V3
+        self._keepalive_s = settings.keepalive_s
+        self._most_bytes = 0
+        self._retains = True
+        self._line = Line(self._level, self._take, self._ended)
+        self._last_id = 0
+        self._answers: dict[int, Answer] = {}
+        self._awaited: set[asyncio.Future[Any]] = set()
+        self._connack: asyncio.Future[Connack] = self._promise()
+        self._subacks: dict[int, asyncio.Future[Suback]] = {}
+        self._unread: deque[Incoming] = deque()
+        self._unread_bytes = 0
+        self._some_unread = asyncio.Event()
+        self._connect_sent = False
 
     @classmethod
     @asynccontextmanager
     async def connect(
         cls, broker: Broker, settings: RelaySettings, client_id: str, will: Message
     ) -> AsyncIterator[Uplink]:
-        """A connection while the context lasts. Raises UplinkLost.
+        """A session while the context lasts; `keep` and `messages` must be run in it. Raises UplinkLost.
 
         Leaving it without `leave` drops the line, so that the broker publishes `will`.
         """
-        client = await _client(broker, settings, client_id, will)
-        uplink = cls(broker, client, settings.in_flight)
+        uplink = cls(broker, settings)
         try:
-            await uplink._enter()
+            await uplink._enter(settings, client_id, Will(will.topic, will.payload, will.retain))
             yield uplink
         finally:
             await uplink._drop()
 
-    def publish(self, message: Message) -> asyncio.Future[None]:
-        """Hand over a message; the future is done with its PUBACK, or fails with Rejected or UplinkLost.
+    @property
+    def writable(self) -> asyncio.Event:
+        """Clear while the line takes nothing more."""
+        return self._line.writable
 
-        Raises UplinkLost at once when the connection is known to be gone.
+    def publish(self, message: Message, answer: Answer) -> None:
+        """Hand over a message; `answer` is called with its PUBACK. Raises UplinkLost, and Rejected if it is too large
+        for the broker.
         """
-        info = self._paho.publish(message.topic, message.payload, qos=1, retain=message.retain)
-        if info.rc != 0:
+        if not self._line.open:
             raise self._lost()
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._unacknowledged[info.mid] = future
-        return future
+        packet_id = self._free_id()
+        packet = encode.publish(
+            message.topic, message.payload, packet_id, retain=message.retain and self._retains, level=self._level
+        )
+        if 0 < self._most_bytes < len(packet):
+            raise Rejected(f"{self.broker} takes no packet of {len(packet)} bytes", PACKET_TOO_LARGE)
+        self._answers[packet_id] = answer
+        self._line.send(packet)
+
+    async def deliver(self, message: Message) -> None:
+        """Publish a message and wait for its PUBACK. Raises UplinkLost and Rejected."""
+        answered: asyncio.Future[Rejected | None] = self._promise()
+        self.publish(message, lambda refusal: None if answered.done() else answered.set_result(refusal))
+        refusal = await answered
+        if refusal is not None:
+            raise refusal
 
     async def subscribe(self, topic_filter: str) -> None:
         """Have messages of a filter sent to us, QoS 1. Raises Rejected, and UplinkLost when no answer comes."""
+        packet_id = self._free_id()
+        answered = self._subacks[packet_id] = self._promise()
+        self._line.send(encode.subscribe(topic_filter, packet_id, level=self._level))
         try:
-            codes = await self._client.subscribe(topic_filter, qos=1)
-        except aiomqtt.MqttError as error:
-            raise self._lost(str(error)) from None
-        for code in codes:
-            number = _number(code)
-            if number >= 0x80:
-                raise Rejected(f"{self.broker} refuses the subscription to {topic_filter}: {code}", number)
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                suback: Suback = await answered
+        except TimeoutError:
+            raise self._lost("no answer to SUBSCRIBE") from None
+        finally:
+            self._subacks.pop(packet_id, None)
+        for code in suback.codes:
+            if code >= 0x80:
+                raise Rejected(f"{self.broker} refuses the subscription to {topic_filter}: {reason(code)}", code)
 
     async def messages(self) -> AsyncIterator[Incoming]:
-        """What comes in, until the connection ends: raises UplinkLost then."""
-        try:
-            async for message in self._client.messages:
-                yield Incoming(str(message.topic), message.payload, message.retain)
-        except aiomqtt.MqttError as error:
-            raise self._lost() from error
+        """What comes in, until the line ends: raises UplinkLost then."""
+        while True:
+            while self._unread:
+                incoming = self._unread.popleft()
+                self._unread_bytes -= len(incoming.payload)
+                yield incoming
+            if not self._line.open:
+                raise self._lost()
+            self._some_unread.clear()
+            await self._some_unread.wait()
+
+    async def keep(self) -> None:
+        """Ping the broker now and then; raises UplinkLost when it stays silent for 1.5 times `keepalive_s`."""
+        while self._line.open:
+            await asyncio.sleep(self._keepalive_s / 2)
+            self._line.heard.clear()
+            self._line.send(encode.PINGREQ)
+            try:
+                async with asyncio.timeout(self._keepalive_s):
+                    await self._line.heard.wait()
+            except TimeoutError:
+                raise self._lost("no answer to a ping") from None
+        raise self._lost()
 
     async def leave(self) -> None:
         """Say goodbye: the broker forgets the last will. Raises UplinkLost."""
-        self._reason = "we left"
-        self._paho.disconnect()
+        self._line.send(encode.DISCONNECT)
+        self._line.close()
         try:
             async with asyncio.timeout(_ANSWER_WITHIN_S):
-                await self._closed.wait()
+                await self._line.ended.wait()
         except TimeoutError:
             raise self._lost("no goodbye") from None
 
-    # Lifecycle
+    # Beginning and end
 
-    async def _enter(self) -> None:
-        # The library connects in a thread, which cancelling would leave behind with an open socket: let it finish.
-        entering = asyncio.get_running_loop().create_task(self._client.__aenter__(), name="mqtt connect")
+    async def _enter(self, settings: RelaySettings, client_id: str, will: Will) -> None:
         try:
-            await asyncio.shield(entering)
-        except asyncio.CancelledError:
-            await asyncio.wait((entering,))
-            with contextlib.suppress(aiomqtt.MqttError):
-                entering.result()
-            raise
-        except MqttConnectError as error:
-            raise UplinkLost(self._refusal(error), will_taken=False) from None
-        except aiomqtt.MqttError as error:
-            sent = self._paho.socket() is not None
-            reason = "no answer to CONNECT" if sent else str(error)
-            raise UplinkLost(f"{self.broker} cannot be reached: {reason}", will_taken=sent) from None
+            password = settings.password.read() if settings.password else None
+            tls = await asyncio.to_thread(tls_context, settings) if self.broker.tls else None
+        except ConfigError as error:
+            raise UplinkLost(f"{self.broker} cannot be tried: {error}", will_taken=False) from None
+        packet = encode.connect(
+            client_id,
+            will,
+            level=self._level,
+            keepalive_s=settings.keepalive_s,
+            username=settings.username,
+            password=password,
+        )
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                await self._open(tls)
+                self._connect_sent = True
+                self._line.send(packet)
+                connack = await self._connack
+        except TimeoutError:
+            said = "no answer to CONNECT" if self._connect_sent else "no answer"
+            raise self._unreachable(said) from None
+        except OSError as error:
+            raise self._unreachable(_why(error)) from None
+        self._let_in(connack)
+
+    async def _open(self, tls: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(
+            lambda: self._line,
+            self.broker.host,
+            self.broker.port,
+            ssl=tls,
+            server_hostname=self.broker.host if tls else None,
+        )
+
+    def _let_in(self, connack: Connack) -> None:
+        code, wishes = connack
+        if code:
+            cure = "; look at the relay's username and password" if code in _BAD_PASSWORD else ""
+            refusal = f"{self.broker} refuses the connection: {reason(code, wishes)}{cure}"
+            raise UplinkLost(refusal, will_taken=False)
+        if wishes.get(MAXIMUM_QOS) == 0:
+            raise UplinkLost(f"{self.broker} acknowledges no messages (QoS 0 only); choose another broker")
+        self.window = min(self.window, int(wishes.get(RECEIVE_MAXIMUM, self.window)))
+        self._keepalive_s = int(wishes.get(SERVER_KEEP_ALIVE, self._keepalive_s)) or self._keepalive_s
+        self._most_bytes = int(wishes.get(MAXIMUM_PACKET_SIZE, 0))
+        self._retains = wishes.get(RETAIN_AVAILABLE, 1) != 0
 
     async def _drop(self) -> None:
-        line = self._paho.socket()
-        if line is not None:
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]  # a real socket, never a websocket
-            with contextlib.suppress(TimeoutError):
+        self._answers.clear()
+        if self._line.open:
+            self._line.abort()
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_ANSWER_WITHIN_S):
-                    await self._closed.wait()
-        for future in self._unacknowledged.values():
-            if not future.done():
-                future.set_exception(self._lost())
-                future.exception()  # whoever sent it may be gone; the outbox still has it
-        self._unacknowledged.clear()
-        await asyncio.sleep(0)  # lets the library's own keep-alive task end
+                    await self._line.ended.wait()
 
-    def _lost(self, reason: str = "") -> UplinkLost:
-        return UplinkLost(f"{self.broker} was lost: {reason or self._reason}")
+    def _promise(self) -> asyncio.Future[Any]:
+        """A future that fails with UplinkLost when the line ends before it is done."""
+        promise: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._awaited.add(promise)
+        promise.add_done_callback(self._awaited.discard)
+        return promise
 
-    def _refusal(self, error: MqttConnectError) -> str:
-        cure = "; look at the relay's username and password" if _number(error.rc) in _BAD_PASSWORD else ""
-        return f"{self.broker} refuses the connection: {error.rc}{cure}"
+    def _lost(self, why: str = "") -> UplinkLost:
+        return UplinkLost(f"{self.broker} was lost: {why or self._line.reason}")
 
-    # The library's callbacks, all in the event loop but the two of the socket
+    def _unreachable(self, why: str) -> UplinkLost:
+        return UplinkLost(f"{self.broker} cannot be reached: {why}", will_taken=self._connect_sent)
 
-    def _hook(self) -> None:
-        paho: Any = self._paho
-        on_connect, on_message = paho.on_connect, paho.on_message
-        on_disconnect, on_socket_close = paho.on_disconnect, paho.on_socket_close
-        loop = asyncio.get_running_loop()
+    # What the line brings
 
-        def connected(client: Paho, data: Any, flags: Any, code: Any, properties: Any) -> None:
-            self.window = min(self.window, getattr(properties, "ReceiveMaximum", self.window))
-            on_connect(client, data, flags, code, properties)
+    def _take(self, packet: Packet) -> None:
+        match packet:
+            case Puback():
+                self._acknowledged(packet)
+            case Publish():
+                self._arrived(packet)
+            case Suback() if packet.packet_id in self._subacks:
+                _settle(self._subacks[packet.packet_id], packet)
+            case Connack():
+                _settle(self._connack, packet)
+            case Disconnect():
+                self._line.abort(f"the broker ended it: {reason(packet.code, packet.properties)}")
 
-        def arrived(client: Paho, data: Any, message: Any) -> None:
-            if len(self._client.messages) >= _MOST_UNREAD:
-                self.refused += 1
-            else:
-                on_message(client, data, message)
-
-        def disconnected(client: Paho, data: Any, flags: Any, code: Any, properties: Any) -> None:
-            self._reason = str(code)
-            # Told as a success, for the library would keep it as an exception that nobody fetches.
-            on_disconnect(client, data, flags, 0, properties)
-
-        def closed(client: Paho, data: Any, line: Any) -> None:
-            on_socket_close(client, data, line)
-            loop.call_soon_threadsafe(self._closed.set)
-
-        paho.on_connect = connected
-        paho.on_message = arrived
-        paho.on_disconnect = disconnected
-        paho.on_socket_close = closed
-        paho.on_publish = self._acknowledged
-
-    def _acknowledged(self, client: Paho, data: Any, mid: int, code: ReasonCode, properties: Any) -> None:  # noqa: ARG002
-        future = self._unacknowledged.pop(mid, None)
-        if future is None or future.done():
+    def _acknowledged(self, puback: Puback) -> None:
+        answer = self._answers.pop(puback.packet_id, None)
+        if answer is None:
             return
-        if code.is_failure:
-            future.set_exception(Rejected(f"{self.broker} refuses a message: {code}", code.value))
+        if puback.code < 0x80:
+            answer(None)
         else:
-            future.set_result(None)
+            answer(Rejected(f"{self.broker} refuses a message: {reason(puback.code)}", puback.code))
+
+    def _arrived(self, message: Publish) -> None:
+        if message.packet_id is not None:
+            self._line.send(encode.puback(message.packet_id))
+        size = len(message.payload)
+        if len(self._unread) >= _MOST_UNREAD or self._unread_bytes + size > _MOST_UNREAD_BYTES:
+            self.refused += 1
+            return
+        self._unread.append(Incoming(message.topic, message.payload, message.retain, message.size))
+        self._unread_bytes += size
+        self._some_unread.set()
+
+    def _ended(self) -> None:
+        self._some_unread.set()
+        for promise in list(self._awaited):
+            promise.set_exception(self._lost())
+            promise.exception()  # seen, should nobody wait for it any more
+
+    def _free_id(self) -> int:
+        while True:
+            self._last_id = self._last_id % _HIGHEST_ID + 1
+            if self._last_id not in self._answers and self._last_id not in self._subacks:
+                return self._last_id
 
 
-def _number(code: ReasonCode | int | None) -> int:
-    """A reason code as its number; the library may give an object or the number itself."""
-    return code.value if isinstance(code, ReasonCode) else code or 0
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    return error.strerror or str(error)
 
 
-async def _client(broker: Broker, settings: RelaySettings, client_id: str, will: Message) -> aiomqtt.Client:
-    v5 = settings.protocol == "5"
-    try:
-        password = settings.password.read() if settings.password else None
-        tls = await asyncio.to_thread(_tls, settings) if broker.tls else None
-    except ConfigError as error:
-        raise UplinkLost(f"{broker} cannot be tried: {error}", will_taken=False) from None
-    return aiomqtt.Client(
-        broker.host,
-        broker.port,
-        identifier=client_id,
-        username=settings.username,
-        password=password,
-        protocol=aiomqtt.ProtocolVersion.V5 if v5 else aiomqtt.ProtocolVersion.V311,
-        # A clean session: commands that came while we were away are late, and must not come later still.
-        clean_session=None if v5 else True,
-        clean_start=True if v5 else MQTT_CLEAN_START_FIRST_ONLY,
-        will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=will.retain),
-        keepalive=settings.keepalive_s,
-        timeout=_ANSWER_WITHIN_S,
-        max_inflight_messages=settings.in_flight,
-        tls_context=tls,
-    )
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; the library would leave it open to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _tls(settings: RelaySettings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as error:
-        raise ConfigError(f"ca_file {settings.ca_file}: {error.strerror or error}") from None
-    context.sslsocket_class = _TlsSocket
-    if settings.cert_file is None:
-        return context
-    try:
-        # The empty pass phrase keeps a protected key from asking for one on a terminal that nobody watches.
-        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
-    except OSError as error:
-        pair = f"cert_file {settings.cert_file} with key_file {settings.key_file}"
-        raise ConfigError(f"{pair}: {error.strerror or error}") from None
-    return context
+def _settle(promise: asyncio.Future[Any], value: Packet) -> None:
+    if not promise.done():
+        promise.set_result(value)

@@ -128,7 +128,7 @@ class Carrier:
         elif self._left_s(command) <= 0:
             await self._expire(lane, command)
         else:
-            self._journal.tell(command, Stage.STARTED)
+            self._journal.started(command)
             verdict = await self._perform(lane, entry)
             if lane.stops != stops:
                 self.demand_stop(lane)  # the command may have reached the robot behind the stop that overtook it

@@ -143,10 +143,9 @@ class Dispatch:
         if len(lane.waiting) >= self._settings.queue_length:
             raise Refusal("queue-full", f"{len(lane.waiting)} commands already wait for {command.device}")
         stops = lane.stops
-        entry = await self._journal.store.ledger.accept(command)
+        entry, result = await self._journal.accept(command)
         if not entry.fresh:
             return self._repeated(lane, command, entry)
-        result = self._journal.tell(command, Stage.ACCEPTED)
         await self._journal.audit(command, Stage.ACCEPTED)
         if lane.stops != stops:
             return await self._journal.finish(command, Stage.FAILED, PURGED)
@@ -159,11 +158,7 @@ class Dispatch:
             raise Refusal("queue-full", f"{_MOST_STOPS} stops already wait until {command.device} obeys")
         obeyed = self._carrier.demand_stop(lane)  # before all else: nothing durable stands between a stop and the wire
         purged = lane.purge()
-        result = self._journal.tell(command, Stage.ACCEPTED)
-        try:
-            await self._journal.store.ledger.accept(command)
-        except StoreError as error:
-            log.critical("a stop is not in the ledger", device=command.device, reason=str(error))
+        result = await self._journal.accept_told(command)
         self._follow(command, obeyed)
         await self._journal.audit(command, Stage.ACCEPTED)
         for entry in purged:

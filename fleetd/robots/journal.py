@@ -13,6 +13,7 @@ from fleetd.clock import Clock
 from fleetd.errors import Refusal, StoreError
 from fleetd.hub import Hub
 from fleetd.records import Command, Event, Result, Severity, Stage
+from fleetd.store.ledger import Entry
 from fleetd.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -31,14 +32,38 @@ class Journal:
     clock: Clock
     _recent: OrderedDict[str, list[Result]] = field(default_factory=OrderedDict)
 
-    def tell(self, command: Command, stage: Stage, reason: str = "") -> Result:
-        """Publish how far a command has come."""
-        result = self.result(command, stage, reason)
-        self._recent.setdefault(command.id, []).append(result)
+    async def accept(self, command: Command) -> tuple[Entry, Result]:
+        """Take a command into the ledger, and publish that if its id is new. Raises StoreError."""
+        result = self.result(command, Stage.ACCEPTED)
+        entry = await self.store.ledger.accept(command, result)
+        if entry.fresh:
+            self._tell(result)
+        return entry, result
+
+    async def accept_told(self, command: Command) -> Result:
+        """Publish that a command is accepted, then take it into the ledger; a store that does not take it stops
+        nothing.
+        """
+        result = self.result(command, Stage.ACCEPTED)
+        self._tell(result)
+        try:
+            await self.store.ledger.accept(command, result)
+        except StoreError as error:
+            self.store.outbox.owe(result)
+            log.critical("a stop is not in the ledger", device=command.device, reason=str(error))
+        return result
+
+    def started(self, command: Command) -> None:
+        """Publish that a command, which the ledger has as started, is on its way to the robot."""
+        result = self.result(command, Stage.STARTED)
+        self.store.outbox.post(result)
+        self._tell(result)
+
+    def _tell(self, result: Result) -> None:
+        self._recent.setdefault(result.id, []).append(result)
         if len(self._recent) > _MOST_RECENT:
             self._recent.popitem(last=False)
         self.hub.publish(result)
-        return result
 
     async def course(self, command_id: str) -> list[Result]:
         """The results of a command so far, newest last; of an old one the newest alone, of an unknown one none.
@@ -56,18 +81,24 @@ class Journal:
         log.info("command refused", device=command.device, action=command.action, reason=refusal.reason)
         result = self.result(command, Stage.REFUSED, refusal.reason, refusal.rule)
         if _NAME.fullmatch(command.device):  # nothing else may become part of a topic
+            self.store.outbox.post(result)
             self.hub.publish(result)
         await self.audit(command, Stage.REFUSED, refusal.reason)
         return result
 
     async def finish(self, command: Command, stage: Stage, reason: str = "") -> Result:
-        """Write down, publish and audit a final stage. A store that does not take it stops neither of the others."""
+        """Write down, publish and audit a final stage. A store that does not take it stops neither of the others.
+
+        The result is in the outbox if and only if the ledger has the stage.
+        """
         log.info("command", device=command.device, action=command.action, id=command.id, stage=stage, reason=reason)
+        result = self.result(command, stage, reason)
         try:
-            await self.store.ledger.advance(command.id, stage, reason)
+            await self.store.ledger.advance(command.id, stage, reason, result)
         except StoreError as error:
+            self.store.outbox.owe(result)
             log.critical("a result is not in the ledger", id=command.id, stage=stage, reason=str(error))
-        result = self.tell(command, stage, reason)
+        self._tell(result)
         await self.audit(command, stage, reason)
         return result
 

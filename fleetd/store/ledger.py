@@ -13,7 +13,9 @@ import msgspec
 
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
-from fleetd.records import Command, Stage
+from fleetd.records import Command, Result, Stage
+from fleetd.store.outbox import Outbox
+from fleetd.store.rows import Draft, draft
 from fleetd.store.writer import Writer
 
 KEEP = timedelta(days=30)  # how long finished, expired commands can still be looked up
@@ -35,18 +37,39 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger:
     """The durable list of commands."""
 
-    def __init__(self, writer: Writer, clock: Clock) -> None:
+    def __init__(self, writer: Writer, clock: Clock, outbox: Outbox) -> None:
         self._writer = writer
         self._clock = clock
+        self._outbox = outbox
 
-    async def accept(self, command: Command) -> Entry:
-        """Take a command in, or give the entry of the one that has its id. Raises StoreError."""
-        body = msgspec.json.encode(command)
-        return await self._writer.run(lambda connection: self._accept(connection, command, body))
+    async def accept(self, command: Command, result: Result | None = None) -> Entry:
+        """Take a command in, or give the entry of the one that has its id. Raises StoreError.
 
-    async def advance(self, id: str, stage: Stage, reason: str = "") -> Entry:  # noqa: A002
-        """Record how far a command has come; a final stage stays. Raises StoreError, for an unknown id too."""
-        return await self._writer.run(lambda connection: self._advance(connection, id, stage, reason))
+        The result that says so goes to the outbox in the same transaction, unless the id was known.
+        """
+        body, drafts = msgspec.json.encode(command), _drafts(result)
+
+        def act(connection: sqlite3.Connection) -> Entry:
+            entry = self._accept(connection, command, body)
+            if entry.fresh:
+                self._outbox.enclose(connection, drafts)
+            return entry
+
+        return await self._writer.run(act)
+
+    async def advance(self, id: str, stage: Stage, reason: str = "", result: Result | None = None) -> Entry:  # noqa: A002
+        """Record how far a command has come; a final stage stays. Raises StoreError, for an unknown id too.
+
+        The result that says so goes to the outbox in the same transaction.
+        """
+        drafts = _drafts(result)
+
+        def act(connection: sqlite3.Connection) -> Entry:
+            entry = self._advance(connection, id, stage, reason)
+            self._outbox.enclose(connection, drafts)
+            return entry
+
+        return await self._writer.run(act)
 
     async def entry(self, id: str) -> Entry | None:  # noqa: A002
         """The entry of a command id, or None. Raises StoreError."""
@@ -105,6 +128,10 @@ class Ledger:
         numbers = [(entry.number,) for entry in map(_entry, old) if entry.command.expires_at < cutoff]
         connection.executemany("DELETE FROM ledger WHERE number = ?", numbers)
         return len(numbers)
+
+
+def _drafts(result: Result | None) -> list[Draft]:
+    return [] if result is None else [draft(result)]
 
 
 def _find(connection: sqlite3.Connection, id: str) -> Entry | None:  # noqa: A002

@@ -6,25 +6,33 @@ given up, for want of room or because it was damaged, is counted and announced b
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 from fleetd.clock import Clock
-from fleetd.store.rows import Kept, Kind, Row, draft
-from fleetd.store.table import Table, Tally
+from fleetd.errors import StoreError
+from fleetd.store.claims import Claims
+from fleetd.store.rows import Draft, Kept, Kind, Lane, Row, draft
+from fleetd.store.table import HIGHEST, Bounds, Table, Tally, Wanted
 from fleetd.store.writer import Writer
+
+_MOST_OWED = 1000
 
 
 class Outbox:
     """The queue between the hub and the broker, in SQLite."""
 
-    def __init__(self, writer: Writer, boot: str, clock: Clock, most_bytes: int, tally: Tally) -> None:
+    def __init__(self, writer: Writer, boot: str, clock: Clock, bounds: Bounds, tally: Tally) -> None:
         self.boot = boot
+        self.announced = tally.last_seq
+        """Number of the newest record that those who watch have been told of."""
         self._writer = writer
-        self._table = Table(boot, clock, most_bytes, tally)
-        self._announced = tally.last_seq
-        self._watchers: list[Callable[[], None]] = []
+        self._table = Table(boot, clock, bounds, tally)
+        self._watchers: list[Callable[[Sequence[Row]], None]] = []
+        self._owed: list[Draft] = []
         writer.follow(self)
 
     @property
@@ -32,23 +40,69 @@ class Outbox:
         """How the outbox stands on disk."""
         return self._table.tally
 
+    @property
+    def claims(self) -> Claims:
+        """Where publisher and store agree on what is sent and what is dropped."""
+        return self._table.claims
+
     async def append(self, records: Sequence[Kept]) -> int:
         """Commit records in their order; returns the number of the last one, once it is on disk.
 
         Records of one call have consecutive numbers. Whoever is cancelled while waiting has still produced them.
         Raises StoreError, and then none of them is kept.
         """
-        drafts = [draft(record) for record in records]
-        if not drafts:
+        if not records and not self._owed:
             return self.tally.last_seq
-        return await self._writer.run(lambda connection: self._table.insert(connection, drafts), weight=len(drafts))
+        return await self._commit([draft(record) for record in records])
 
-    async def read(self, *, after: int = 0, most: int = 500, kind: Kind | None = None) -> list[Row]:
+    def post(self, record: Kept) -> None:
+        """Hand a record in without waiting; if the store refuses it, it is committed with the next that it takes."""
+        drafts = [draft(record)]
+        try:
+            self._commit(drafts).add_done_callback(lambda done: self._owe(drafts) if done.exception() else None)
+        except StoreError:
+            self._owe(drafts)
+
+    def owe(self, record: Kept) -> None:
+        """Commit a record, which the store has just refused, with the next ones that it takes; at most 1000 wait."""
+        self._owe([draft(record)])
+
+    def _commit(self, drafts: list[Draft]) -> asyncio.Future[int]:
+        owed, self._owed = self._owed, []
+        all_of_them = [*owed, *drafts]
+        weight = len(all_of_them)
+        try:
+            done = self._writer.run(lambda connection: self._table.insert(connection, all_of_them), weight=weight)
+        except StoreError:
+            self._owe(owed)
+            raise
+        if owed:
+            done.add_done_callback(lambda done: self._owe(owed) if not done.cancelled() and done.exception() else None)
+        return done
+
+    def _owe(self, drafts: list[Draft]) -> None:
+        self._owed = (drafts + self._owed)[:_MOST_OWED]
+
+    def enclose(self, connection: sqlite3.Connection, drafts: Sequence[Draft]) -> None:
+        """Commit records within somebody else's act: both are on disk, or neither."""
+        if drafts:
+            self._table.insert(connection, drafts)
+
+    async def read(
+        self,
+        *,
+        after: int = 0,
+        upto: int = HIGHEST,
+        most: int = 500,
+        lane: Lane | None = None,
+        kind: Kind | None = None,
+    ) -> list[Row]:
         """The next committed rows in order, at most `most`; those that fail their checksum are set aside, not served.
 
         An empty list means that none is left. Raises StoreError.
         """
-        return await self._writer.run(lambda connection: self._table.select(connection, after, most, kind))
+        wanted = Wanted(after, upto, most, lane, kind)
+        return await self._writer.run(lambda connection: self._table.select(connection, wanted))
 
     async def delete(self, seqs: Sequence[int]) -> int:
         """Forget acknowledged rows; returns how many were still here. Raises StoreError."""
@@ -58,8 +112,11 @@ class Outbox:
         )
 
     @contextmanager
-    def watched(self, grown: Callable[[], None]) -> Iterator[None]:
-        """Have `grown` called in the event loop after each commit that added records, while the context lasts."""
+    def watched(self, grown: Callable[[Sequence[Row]], None]) -> Iterator[None]:
+        """Have `grown` called in the event loop with what each commit added, while the context lasts.
+
+        What was committed up to `announced` is not told any more.
+        """
         self._watchers.append(grown)
         try:
             yield
@@ -72,12 +129,19 @@ class Outbox:
         """Keep the counts of a committed transaction, or go back to those before it."""
         self._table.settle(committed)
 
+    def renew(self, connection: sqlite3.Connection, news: Sequence[Kept]) -> None:
+        """The database was replaced by what could be saved of it: count afresh and add what is to be said of it."""
+        self._table.renew(connection)
+        self._table.insert(connection, [draft(record) for record in news])
+        self._table.settle(committed=True)
+
     def announce(self) -> None:
-        """Wake those who watch for new records."""
-        if self.tally.last_seq != self._announced:
-            self._announced = self.tally.last_seq
+        """Tell those who watch of new records."""
+        rows = self._table.take_committed()
+        if rows:
+            self.announced = rows[-1].seq
             for grown in self._watchers:
-                grown()
+                grown(rows)
 
 
 def age_s(tally: Tally, now: datetime) -> float:

@@ -49,6 +49,13 @@ DROPPED_FIRST = (
 """The order in which kinds give way when the store is full. The node's own status never does."""
 
 
+class Lane(StrEnum):
+    """The two queues in which records leave: what is not a reading overtakes readings, each in its own order."""
+
+    URGENT = "urgent"
+    READINGS = "readings"
+
+
 class Draft(NamedTuple):
     """A record made ready for the outbox, still without a number."""
 
@@ -69,6 +76,11 @@ class Row(NamedTuple):
     device: str
     name: str
     body: bytes
+
+    @property
+    def lane(self) -> Lane:
+        """The queue that it leaves in."""
+        return Lane.READINGS if self.kind is Kind.READING else Lane.URGENT
 
 
 def draft(record: Kept) -> Draft:

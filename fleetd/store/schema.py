@@ -1,21 +1,18 @@
 """The store's tables and its version, and opening the file.
 
-A file from a newer fleetd is refused, never guessed at. A file that is no database is set aside, so that the daemon
-starts and the evidence stays.
+A file from a newer fleetd is refused, never guessed at. What becomes of a damaged one stands in `salvage`.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-import structlog
-
 from fleetd.errors import StoreError
-from fleetd.store import elements
-
-log = structlog.get_logger(__name__)
+from fleetd.store import elements, table
+from fleetd.store.damage import damage, is_damage
 
 FILE = "fleetd.db"
 VERSION = 1
@@ -60,24 +57,28 @@ CREATE TABLE audit (
 """
 
 
-def open_database(folder: Path) -> tuple[sqlite3.Connection, Path | None]:
-    """The store's connection, tables there, version checked, each commit on disk before it returns.
+def open_database(folder: Path) -> sqlite3.Connection:
+    """The store's connection, tables there, version checked, pages looked over, commits on disk before they return.
 
-    The path is where a file that was no database was set aside, if there was one. Raises StoreError. The caller holds
-    the folder's lock.
+    Raises StoreError, and sqlite3.DatabaseError (see `is_damage`) for a file that is not whole. The caller holds the
+    folder's lock.
     """
     path = folder / FILE
     try:
-        return _opened(path), None
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(f"{path} cannot be opened: {error}; look at its owner, its mode and its disk") from error
-        aside = _set_aside(path)
-        log.warning("the store is damaged; it was set aside and a new one begun", store=str(path), aside=str(aside))
-    try:
-        return _opened(path), aside
+        connection = connect(path)
     except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be made: {error}; look at its owner, its mode and its disk") from error
+        if is_damage(error):
+            raise
+        raise StoreError(f"{path} cannot be opened: {error}; look at its owner, its mode and its disk") from error
+    return connection
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to one file, made if it is missing. Raises sqlite3.Error and StoreError."""
+    orphaned = path.with_name(f"{path.name}-wal")
+    if orphaned.exists() and (not path.exists() or not path.stat().st_size):
+        raise damage(f"{path} is empty beside a log that is not")  # SQLite would delete the log
+    return _opened(path)
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -89,6 +90,10 @@ def _opened(path: Path) -> sqlite3.Connection:
         _set_pragmas(connection)
         if new:
             _create(connection, path.parent)
+        else:
+            _check(connection)
+        connection.execute(table.INDEX)
+        connection.execute("INSERT OR IGNORE INTO about VALUES ('version', ?)", (VERSION,))
         # Added since version 1; they stand beside its tables, so an older fleetd still reads the file.
         connection.executescript(elements.TABLES)
     except BaseException:
@@ -100,15 +105,38 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and application != _APPLICATION_ID:
+    found = set(connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+    if not found:
+        return True
+    if not {name for name, _ in found} & {"outbox", "ledger", "audit"}:
         raise StoreError(f"{path} is a database of something else; choose another folder")
-    if version > VERSION:
+    if version > VERSION and application == _APPLICATION_ID and not _flipped(connection, version):
         raise StoreError(
             f"{path} was written by a newer fleetd (store version {version}, this one knows {VERSION}); "
             "upgrade fleetd or choose another folder"
         )
-    return not tables
+    if (application, version) != (_APPLICATION_ID, VERSION) or not _expected() <= found:
+        raise damage(f"the head of {path} is damaged")
+    return False
+
+
+def _flipped(connection: sqlite3.Connection, version: int) -> bool:
+    """Whether it is but one bit that makes the file look newer, and a row of it says so."""
+    row = connection.execute("SELECT value FROM about WHERE key = 'version'").fetchone()
+    return row == (VERSION,) and (version ^ VERSION).bit_count() == 1
+
+
+def _expected() -> set[tuple[str, str | None]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_TABLES)
+        return set(connection.execute("SELECT name, sql FROM sqlite_schema").fetchall())
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Look over every page, for damage there can hide records without a word."""
+    complaints = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
+    if complaints != ["ok"]:
+        raise damage("; ".join(complaints))
 
 
 def _set_pragmas(connection: sqlite3.Connection) -> None:
@@ -121,21 +149,13 @@ def _create(connection: sqlite3.Connection, folder: Path) -> None:
     connection.executescript(
         f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
     )
-    # The file's name is as durable as its content only once its folder is on disk, too.
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """A file's name is as durable as its content only once its folder is on disk, too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _set_aside(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    path.rename(aside)
-    for tail in ("-wal", "-shm"):
-        companion = path.with_name(path.name + tail)
-        if companion.exists():
-            companion.rename(aside.with_name(aside.name + tail))
-    return aside

@@ -16,3 +16,5 @@ class StoreSettings(Settings):
     """Folder of the store; made if it is missing. One daemon at a time."""
     max_mib: Annotated[int, Field(ge=1, le=1_048_576)] = 1024
     """Most room that records waiting for a broker may take, in MiB; beyond it the oldest readings are dropped first."""
+    max_age_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    """How long a record may wait for a broker, in days; older ones are dropped, and said to be."""

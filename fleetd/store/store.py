@@ -22,9 +22,10 @@ from fleetd.store.elements import ElementShelf
 from fleetd.store.ledger import Ledger
 from fleetd.store.lock import locked
 from fleetd.store.outbox import Outbox
+from fleetd.store.salvage import Salvaged, finish, save
 from fleetd.store.schema import open_database
 from fleetd.store.settings import StoreSettings
-from fleetd.store.table import Tally, first_tally
+from fleetd.store.table import Bounds, Tally, first_tally
 from fleetd.store.writer import Writer
 
 
@@ -53,34 +54,72 @@ class Store:
         folder = Path(folder)
         limits = settings or StoreSettings(path=str(folder))
         with locked(folder):
-            connection, aside = await asyncio.to_thread(open_database, folder)
+            connection, salvaged = await asyncio.to_thread(_opened, folder)
             boot, tally = _begin(connection, folder)
-            async with Writer.over(connection, str(folder)) as writer:
+            bounds = Bounds(limits.max_mib << 20, int(limits.max_age_days * 86_400e6))
+            news = _News(folder, clock)
+            async with Writer.over(connection, str(folder), news.heal) as writer:
+                outbox = news.outbox = Outbox(writer, boot, clock, bounds, tally)
                 store = cls(
                     folder=folder,
                     node=node,
                     boot=boot,
-                    outbox=Outbox(writer, boot, clock, limits.max_mib << 20, tally),
-                    ledger=Ledger(writer, clock),
+                    outbox=outbox,
+                    ledger=Ledger(writer, clock, outbox),
                     audit=Audit(writer, clock),
                     elements=ElementShelf(writer),
                 )
-                if aside is not None:
-                    await store.outbox.append([_set_aside(clock, aside)])
+                if salvaged is not None:
+                    await store.outbox.append([news.of(salvaged)])
                 await store.ledger.forget_old()
                 yield store
 
 
-def _set_aside(clock: Clock, aside: Path) -> Event:
-    return Event(
-        at=clock.now(),
-        clock_synced=clock.synced,
-        source="store",
-        name="store-set-aside",
-        text=f"the store was damaged and set aside as {aside}; commands that were known before are forgotten",
-        severity=Severity.CRITICAL,
-        detail={"path": str(aside)},
-    )
+class _News:
+    """Sees to a store that turns out to be damaged while it is open, and words what is to be said of it."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.outbox: Outbox | None = None
+        self._folder = folder
+        self._clock = clock
+
+    def heal(self, connection: sqlite3.Connection, error: sqlite3.Error) -> sqlite3.Connection:
+        """Replace the database. Called in the writer's thread; raises sqlite3.Error, OSError and StoreError."""
+        saved = save(self._folder, str(error))
+        connection.close()
+        salvaged = Salvaged(aside=str(finish(self._folder)), why=str(error), saved=saved)
+        healed = open_database(self._folder)
+        if self.outbox is not None:
+            self.outbox.renew(healed, [self.of(salvaged)])
+        return healed
+
+    def of(self, salvaged: Salvaged) -> Event:
+        """What is published of it."""
+        saved = ", ".join(f"{count} of {table}" for table, count in sorted(salvaged.saved.items())) or "nothing"
+        return Event(
+            at=self._clock.now(),
+            clock_synced=self._clock.synced,
+            source="store",
+            name="store-set-aside",
+            text=f"the store was damaged and set aside as {salvaged.aside}; saved were {saved}; the rest is lost",
+            severity=Severity.CRITICAL,
+            detail={"path": salvaged.aside, "why": salvaged.why, "saved": salvaged.saved},
+        )
+
+
+def _opened(folder: Path) -> tuple[sqlite3.Connection, Salvaged | None]:
+    """The database, after what is whole of a damaged one was carried over. Raises StoreError."""
+    finish(folder)
+    try:
+        return open_database(folder), None
+    except sqlite3.Error as error:
+        why = str(error)
+    try:
+        saved = save(folder, why)
+        salvaged = Salvaged(aside=str(finish(folder)), why=why, saved=saved)
+        return open_database(folder), salvaged
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"the store {folder} is damaged ({why}) and cannot be renewed: {error}") from error
 
 
 def _begin(connection: sqlite3.Connection, folder: Path) -> tuple[str, Tally]:

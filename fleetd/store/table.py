@@ -7,17 +7,30 @@ back.
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
 from fleetd.clock import Clock
 from fleetd.records import Event, Severity
-from fleetd.store.rows import DROPPED_FIRST, Draft, Kind, Row, checksum, draft, runs
+from fleetd.store.claims import Claims
+from fleetd.store.rows import DROPPED_FIRST, Draft, Kind, Lane, Row, checksum, draft, microseconds, runs
 
 _ROW_OVERHEAD = 100  # bytes that a row takes beside its body, roughly
 _DROP_STEP = 1000  # rows given up at a time
+_ROWS_A_STATEMENT = 256  # a power of two
 _RANGES_NAMED = 100  # ranges of numbers that a gap event lists
+HIGHEST = (1 << 63) - 1
+_UNTIMED = b'"clock_synced":false'  # the age of such a record is not known
+INDEX = "CREATE INDEX IF NOT EXISTS outbox_urgent ON outbox (seq) WHERE kind <> 'reading'"
+_FROM = {
+    None: "outbox WHERE seq > ? AND seq <= ?",
+    Lane.URGENT: "outbox INDEXED BY outbox_urgent WHERE seq > ? AND seq <= ? AND kind <> 'reading'",
+    Lane.READINGS: "outbox WHERE seq > ? AND seq <= ? AND kind = 'reading'",
+}
 _COLUMNS = "seq, boot, at_us, kind, device, name, body, crc"
 
 
@@ -36,53 +49,98 @@ class Tally(msgspec.Struct, frozen=True):
     """Time of the longest waiting record (a node's own status aside), microseconds since 1970."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait: bytes, and microseconds since a record was made."""
+
+    most_bytes: int
+    most_age_us: int
+
+
+class Wanted(NamedTuple):
+    """Which rows to read: after one number, up to another, of one lane or kind or all, at most so many."""
+
+    after: int = 0
+    upto: int = HIGHEST
+    most: int = 500
+    lane: Lane | None = None
+    kind: Kind | None = None
+
+
 class Table:
     """The rows of the outbox, under one boot."""
 
-    def __init__(self, boot: str, clock: Clock, most_bytes: int, tally: Tally) -> None:
+    def __init__(self, boot: str, clock: Clock, bounds: Bounds, tally: Tally) -> None:
         self.tally = tally
         self.draft = tally
+        self.claims = Claims()
         self._boot = boot
         self._clock = clock
-        self._most_bytes = most_bytes
+        self._bounds = bounds
+        self._new: list[Row] = []
+        self._victims: set[int] = set()
+        self._committed: deque[Row] = deque()
 
     def settle(self, committed: bool) -> None:
         """The transaction has ended: keep the counts, or go back to those before it."""
         if committed:
             self.tally = self.draft
+            self._committed.extend(row for row in self._new if row.seq not in self._victims)
         else:
             self.draft = self.tally
+        self._new, self._victims = [], set()
+
+    def take_committed(self) -> list[Row]:
+        """What was committed since this was asked last, oldest first. Called in the event loop."""
+        rows: list[Row] = []
+        while self._committed:
+            rows.append(self._committed.popleft())
+        return rows
+
+    def renew(self, connection: sqlite3.Connection) -> None:
+        """The rows were moved into another database: count them afresh."""
+        found, before = first_tally(connection), self.tally
+        last_seq = max(found.last_seq, before.last_seq)
+        self.draft = msgspec.structs.replace(
+            before, last_seq=last_seq, backlog=found.backlog, size=found.size, oldest_us=found.oldest_us
+        )
+        self.settle(committed=True)
 
     def insert(self, connection: sqlite3.Connection, drafts: Sequence[Draft]) -> int:
         """Number and keep records; returns the last number. Makes room if the limit is passed."""
         last = self._put(connection, drafts)
-        if self.draft.size > self._most_bytes:
+        if self._outdated(self.draft.oldest_us):
+            self._drop_outdated(connection)
+        if self.draft.size > self._bounds.most_bytes:
             self._make_room(connection)
         return last
 
     def _put(self, connection: sqlite3.Connection, drafts: Sequence[Draft]) -> int:
         before = self.draft
-        rows = [
-            (seq, self._boot, one.at_us, one.kind, one.device, one.name, one.body, checksum(seq, self._boot, one))
+        new = [
+            Row(seq, self._boot, one.at_us, one.kind, one.device, one.name, one.body)
             for seq, one in enumerate(drafts, before.last_seq + 1)
         ]
-        connection.executemany(f"INSERT INTO outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
+        sums = [checksum(row.seq, row.boot, one) for row, one in zip(new, drafts, strict=True)]
+        _insert(connection, new, sums)
+        self._new += new
         self._change(
-            last_seq=before.last_seq + len(rows),
-            produced=before.produced + len(rows),
-            backlog=before.backlog + len(rows),
+            last_seq=before.last_seq + len(new),
+            produced=before.produced + len(new),
+            backlog=before.backlog + len(new),
             size=before.size + sum(len(one.body) + _ROW_OVERHEAD for one in drafts),
         )
         if before.oldest_us is None:
             self._change(oldest_us=next((one.at_us for one in drafts if one.kind is not Kind.NODE), None))
         return self.draft.last_seq
 
-    def select(self, connection: sqlite3.Connection, after: int, most: int, kind: Kind | None) -> list[Row]:
+    def select(self, connection: sqlite3.Connection, wanted: Wanted) -> list[Row]:
         """The next whole rows after a number; damaged ones are set aside on the way."""
-        which = "" if kind is None else f"AND kind = '{kind}'"
-        query = f"SELECT {_COLUMNS} FROM outbox WHERE seq > ? {which} ORDER BY seq LIMIT ?"  # noqa: S608
+        which = "" if wanted.kind is None else f"AND kind = '{wanted.kind}'"
+        query = f"SELECT {_COLUMNS} FROM {_FROM[wanted.lane]} {which} ORDER BY seq LIMIT ?"  # noqa: S608
+        after = wanted.after
         while True:
-            found = connection.execute(query, (after, most)).fetchall()
+            found = connection.execute(query, (after, wanted.upto, wanted.most)).fetchall()
             rows, damaged = _sorted_out(found)
             if damaged:
                 self._set_aside(connection, damaged)
@@ -99,29 +157,42 @@ class Table:
 
     def _make_room(self, connection: sqlite3.Connection) -> None:
         """Drop the least important, oldest first, down to 19/20 of the limit, so that gap events stay rare."""
-        target = self._most_bytes * 19 // 20
+        target = self._bounds.most_bytes * 19 // 20
         victims: list[int] = []
         for kind in DROPPED_FIRST:
-            while self.draft.size > target and (dropped := self._drop_oldest(connection, kind, target)):
-                victims += dropped
+            after = 0
+            while self.draft.size > target and (found := _oldest(connection, kind, after)):
+                after = found[-1][0]
+                victims += self._drop(connection, _enough(found, self.draft.size - target))
         self._find_oldest(connection)
-        if victims:
-            self._announce_gap(connection, f"{len(victims)} records were dropped: the store is full", sorted(victims))
+        self._announce_dropped(connection, victims, "the store is full")
 
-    def _drop_oldest(self, connection: sqlite3.Connection, kind: Kind, target: int) -> list[int]:
-        found = connection.execute(
-            "SELECT seq, length(body) FROM outbox WHERE kind = ? ORDER BY seq LIMIT ?", (kind, _DROP_STEP)
-        ).fetchall()
-        spare, victims = self.draft.size - target, []
-        for seq, length in found:
-            if spare <= 0:
-                break
-            spare -= length + _ROW_OVERHEAD
-            victims.append(seq)
+    def _outdated(self, at_us: int | None) -> bool:
+        limit_us = microseconds(self._clock.now()) - self._bounds.most_age_us
+        return at_us is not None and at_us < limit_us and self._clock.synced
+
+    def _drop_outdated(self, connection: sqlite3.Connection) -> None:
+        """Drop what is too old, unless its age is not known; a clock that was just set is no reason to drop either."""
+        query = "SELECT seq, at_us, instr(body, ?) FROM outbox WHERE kind <> 'node' ORDER BY seq LIMIT ?"
+        found = connection.execute(query, (_UNTIMED, _DROP_STEP)).fetchall()
+        victims = self._drop(
+            connection, [seq for seq, at_us, untimed in found if not untimed and self._outdated(at_us)]
+        )
+        self._find_oldest(connection)
+        days = self._bounds.most_age_us / 86_400e6
+        self._announce_dropped(connection, victims, f"older than {days:g} days")
+
+    def _drop(self, connection: sqlite3.Connection, seqs: Sequence[int]) -> list[int]:
+        victims = self.claims.give_up(seqs)
+        self._victims.update(victims)
         gone, freed = self._remove(connection, victims)
         before = self.draft
         self._change(dropped=before.dropped + gone, backlog=before.backlog - gone, size=before.size - freed)
         return victims
+
+    def _announce_dropped(self, connection: sqlite3.Connection, victims: list[int], why: str) -> None:
+        if victims:
+            self._announce_gap(connection, f"{len(victims)} records were dropped: {why}", sorted(victims))
 
     def _set_aside(self, connection: sqlite3.Connection, damaged: Sequence[tuple[object, ...]]) -> None:
         found_at = self._clock.now().isoformat()
@@ -150,13 +221,14 @@ class Table:
         self._put(connection, [draft(gap)])
 
     def _remove(self, connection: sqlite3.Connection, seqs: Sequence[int]) -> tuple[int, int]:
+        """Delete rows; returns how many were here and the room that they took."""
         gone, freed = 0, 0
         for first, last in runs(seqs):
-            lengths = connection.execute(
-                "DELETE FROM outbox WHERE seq BETWEEN ? AND ? RETURNING coalesce(length(body), 0)", (first, last)
-            ).fetchall()
-            gone += len(lengths)
-            freed += sum(length for (length,) in lengths) + _ROW_OVERHEAD * len(lengths)
+            query = "SELECT count(*), coalesce(sum(length(body)), 0) FROM outbox WHERE seq BETWEEN ? AND ?"
+            count, length = connection.execute(query, (first, last)).fetchone()
+            connection.execute("DELETE FROM outbox WHERE seq BETWEEN ? AND ?", (first, last))
+            gone += count
+            freed += length + _ROW_OVERHEAD * count
         return gone, freed
 
     def _find_oldest(self, connection: sqlite3.Connection) -> None:
@@ -166,12 +238,48 @@ class Table:
         self.draft = msgspec.structs.replace(self.draft, **facts)
 
 
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row], sums: Sequence[int]) -> None:
+    """Many rows in one statement: each statement gives the interpreter away and has to get it back."""
+    at, size = 0, _ROWS_A_STATEMENT
+    while at < len(rows):
+        while size > len(rows) - at:
+            size //= 2
+        values = ", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * size)
+        columns = [
+            column
+            for row, crc in zip(rows[at : at + size], sums[at : at + size], strict=True)
+            for column in (*row, crc)
+        ]
+        connection.execute(f"INSERT INTO outbox ({_COLUMNS}) VALUES {values}", columns)  # noqa: S608
+        at += size
+
+
+def _oldest(connection: sqlite3.Connection, kind: Kind, after: int) -> list[tuple[int, int]]:
+    """Number and size of the next rows of a kind."""
+    source = _FROM[Lane.READINGS if kind is Kind.READING else Lane.URGENT]
+    query = f"SELECT seq, length(body) FROM {source} AND kind = ? ORDER BY seq LIMIT ?"  # noqa: S608
+    return connection.execute(query, (after, HIGHEST, kind, _DROP_STEP)).fetchall()
+
+
+def _enough(found: Sequence[tuple[int, int]], spare: int) -> list[int]:
+    """The first rows that together take `spare` bytes."""
+    chosen: list[int] = []
+    for seq, length in found:
+        if spare <= 0:
+            break
+        spare -= length + _ROW_OVERHEAD
+        chosen.append(seq)
+    return chosen
+
+
 def first_tally(connection: sqlite3.Connection) -> Tally:
     """How an outbox stands when its store is opened."""
-    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+    last = connection.execute(
+        "SELECT max(seq) FROM (SELECT seq FROM sqlite_sequence WHERE name = 'outbox' UNION SELECT max(seq) FROM outbox)"
+    ).fetchone()
     backlog, size = connection.execute("SELECT count(*), coalesce(sum(length(body)), 0) FROM outbox").fetchone()
     return Tally(
-        last_seq=last[0] if last else 0,
+        last_seq=last[0] or 0,
         backlog=backlog,
         size=size + backlog * _ROW_OVERHEAD,
         oldest_us=oldest_us(connection),

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from fleetd.errors import StoreError
+from fleetd.store.damage import is_damage
 
 GROUP_WEIGHT = 500  # records in one transaction; at 200 bytes and 6 µs each a commit stays far below 50 ms
 
@@ -36,6 +37,10 @@ class Follower(Protocol):
         ...
 
 
+Heal = Callable[[sqlite3.Connection, sqlite3.Error], sqlite3.Connection]
+"""Takes a connection to a damaged database; returns one to what could be saved of it, or raises if nothing can be."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     act: Act[Any]
@@ -53,9 +58,10 @@ class _Outcome:
 class Writer:
     """Runs acts one after the other, each in a transaction, in a thread of its own."""
 
-    def __init__(self, connection: sqlite3.Connection, place: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, place: str, heal: Heal | None = None) -> None:
         self._connection = connection
         self._place = place
+        self._heal = heal
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._follower: Follower | None = None
@@ -63,9 +69,9 @@ class Writer:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def over(cls, connection: sqlite3.Connection, place: str) -> AsyncIterator[Writer]:
+    async def over(cls, connection: sqlite3.Connection, place: str, heal: Heal | None = None) -> AsyncIterator[Writer]:
         """A running writer; leaving waits until all that was handed in is committed, then closes the connection."""
-        writer = cls(connection, place)
+        writer = cls(connection, place, heal)
         thread = threading.Thread(target=writer._work, name="store writer", daemon=True)
         thread.start()
         try:
@@ -120,8 +126,9 @@ class Writer:
         try:
             return self._transact(group)
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits, not to this thread
+            healed = self._healed(error)
             if len(group) == 1:
-                return [_Outcome(group[0], error=self._translated(error))]
+                return self._once_more(group[0]) if healed else [_Outcome(group[0], error=self._translated(error))]
         # One act spoils the transaction of all: each gets one of its own.
         return [outcome for job in group for outcome in self._commit([job])]
 
@@ -139,6 +146,22 @@ class Writer:
             if self._follower is not None:
                 self._follower.settle(committed)
         return outcomes
+
+    def _once_more(self, job: _Job) -> list[_Outcome]:
+        try:
+            return self._transact([job])
+        except Exception as error:  # noqa: BLE001  # as above
+            return [_Outcome(job, error=self._translated(error))]
+
+    def _healed(self, error: Exception) -> bool:
+        """Whether the database was damaged and has been replaced by what could be saved of it."""
+        if self._heal is None or not isinstance(error, sqlite3.Error) or not is_damage(error):
+            return False
+        try:
+            self._connection = self._heal(self._connection, error)
+        except (sqlite3.Error, OSError, StoreError):
+            return False  # the disk is full or worse: the error at hand is told, and this is tried again
+        return True
 
     def _translated(self, error: Exception) -> Exception:
         if isinstance(error, sqlite3.Error | OSError):

@@ -12,7 +12,7 @@ from robots_bench import NOON, FakeRobot, bench
 from fleetd.clock import VirtualClock
 from fleetd.devices import Outcome, ReadBack
 from fleetd.errors import Declined, LinkLost, ReplyTimeout, StoreError
-from fleetd.records import Command, Event, Stage
+from fleetd.records import Command, Event, Result, Stage
 from fleetd.store.ledger import Entry
 
 
@@ -217,8 +217,8 @@ async def test_a_stop_that_comes_while_a_command_is_being_noted_still_overtakes_
         await site.online()
         noted, go_on, accept = asyncio.Event(), asyncio.Event(), site.store.ledger.accept
 
-        async def slowly(command: Command) -> Entry:
-            entry = await accept(command)
+        async def slowly(command: Command, result: Result | None = None) -> Entry:
+            entry = await accept(command, result)
             if command.action != "stop":
                 noted.set()
                 await go_on.wait()

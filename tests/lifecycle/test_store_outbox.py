@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,16 +75,12 @@ async def test_numbers_have_no_holes_over_groups_and_boots(tmp_path: Path) -> No
 
 async def test_concurrent_appends_share_commits(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
-        grown = 0
-
-        def count() -> None:
-            nonlocal grown
-            grown += 1
-
-        with store.outbox.watched(count):
+        grown: list[Sequence[Row]] = []
+        with store.outbox.watched(grown.append):
             await asyncio.gather(*(store.outbox.append([reading(n)]) for n in range(1000)))
         assert store.outbox.tally.produced == 1000
-        assert 2 <= grown <= 100, "1000 appends took about as many commits as groups of 500 need"
+        assert 2 <= len(grown) <= 100, "1000 appends took about as many commits as groups of 500 need"
+        assert [row for rows in grown for row in rows] == await store.outbox.read(most=1000), "as they stand on disk"
         assert numbers(await store.outbox.read(most=1000)) == list(range(1000)), "in the order in which they came"
 
 

@@ -114,10 +114,10 @@ async def test_each_record_goes_to_its_fixed_topic_with_its_envelope(
             DeviceStatus(at=NOW, device="robot-01", state=DeviceState.ONLINE),
             reading(1),
             Event(at=NOW, source="test", name="door", text="door opened"),
-            Result(at=NOW, id="c-1", device="robot-01", action="stop", stage=Stage.SUCCEEDED),
-            alarm(active=True),
         )
-        await one.acked()
+        await one.until(lambda: one.store.outbox.tally.produced == 5)
+        one.store.outbox.post(Result(at=NOW, id="c-1", device="robot-01", action="stop", stage=Stage.SUCCEEDED))
+        one.say(alarm(active=True))
         await listener.until(lambda heard: len(heard.heard) >= 6)
     assert [message.topic for message in listener.heard[:6]] == [
         "fleetd/hangzhou/status",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ from fleetd.records import Command, Event, Result, Stage
 from fleetd.relay.commands import MOST_BYTES, UnreadableCommand, read_command
 from fleetd.relay.intake import Intake
 from fleetd.relay.uplink import Incoming
+from fleetd.store.outbox import Outbox
 
 NOW = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)
 TOPIC = "fleetd/hangzhou/robot-01/command"
@@ -107,17 +108,25 @@ def test_no_bytes_do_more_than_be_refused(payload: bytes) -> None:
 
 
 def incoming(payload: bytes) -> Incoming:
-    return Incoming(TOPIC, payload, retained=False)
+    return Incoming(TOPIC, payload, retained=False, size=len(payload))
+
+
+class Posted(list[Any]):
+    """An outbox as far as the intake knows it."""
+
+    post = list[Any].append
 
 
 async def take(payloads: list[bytes], on_command: Any) -> tuple[Intake, list[Any]]:
-    clock, hub = VirtualClock(NOW), Hub()
+    clock, hub, posted = VirtualClock(NOW), Hub(), Posted()
     with hub.subscribe("test") as heard:
-        intake = Intake(hub, clock, on_command)
+        intake = Intake(hub, cast("Outbox", posted), clock, on_command)
         async with asyncio.TaskGroup() as tasks:
             for payload in payloads:
                 intake.take(incoming(payload), tasks)
-        return intake, [await heard.get() for _ in range(len(heard))]
+        records = [await heard.get() for _ in range(len(heard))]
+        assert posted == [record for record in records if isinstance(record, Result)], "results go to the outbox, too"
+        return intake, records
 
 
 async def test_rubbish_is_an_event_and_with_an_id_a_refused_result() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 from fleetd.relay.mqtt.decode import Decoder
 from fleetd.relay.mqtt.packets import Malformed, Packet
@@ -66,10 +67,8 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The line is there."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(f"{transport!r} is no stream")
-        transport.set_write_buffer_limits(high=_HIGH_WATER)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are such in all but their ancestors
+        self._transport.set_write_buffer_limits(high=_HIGH_WATER)
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
