@@ -6,10 +6,10 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check man format lock clean
+.PHONY: help setup demo test test-all bench-robots check man format lock clean
 
 help:  ## what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Installed from the lock with hashes, so that every machine runs the same bytes; the project itself stays editable.
 $(READY): requirements.lock pyproject.toml
@@ -31,6 +31,9 @@ test: $(READY)  ## the test suite (under five minutes on two cores)
 
 test-all: $(READY)  ## the long tests, too
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -rs -m "slow or not slow" $(ARGS)
+
+bench-robots: $(READY)  ## what polling robots costs, against pymodbus (eight minutes); docs/reference/benchmarks.md
+	@$(BIN)/python -m bench.robots $(ARGS)
 
 check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/ruff format --check --quiet . && echo "format: ok"

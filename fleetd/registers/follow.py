@@ -25,10 +25,10 @@ class Follower:
         self.absent: dict[str, str] = dict(absent or {})
         self.values: dict[str, Value] = dict.fromkeys(self.absent)
         self._decoders = tuple(decoders)
-        self._answers: tuple[bytes, ...] = ()
+        self._answers: Sequence[bytes] = ()
         self._raws: list[Sequence[Any]] = [()] * len(decoders)
 
-    def take(self, answers: tuple[bytes, ...]) -> None:
+    def take(self, answers: Sequence[bytes]) -> None:
         """The data of one answer to each block, in order: bring `values` and `absent` up to them."""
         if answers == self._answers:
             return

@@ -16,11 +16,14 @@ import msgspec
 
 from fleetd.devices import Driver, Sample
 from fleetd.errors import DeviceError
-from fleetd.records import Quality, Reading
+from fleetd.records import DeviceState, Quality, Reading
 from fleetd.settings import Settings
 from fleetd.supervise import Device, Supervision
 
 _POLL_S = 5.0
+_SLOT_S = 0.02
+"""Instants lie on a grid of this: to wake once for a few devices costs the machine half of waking for each of them."""
+
 _ONE_EXCHANGE_S = 60.0  # real seconds: no exchange on any wire takes as long, waiting for its turn included
 
 
@@ -52,13 +55,14 @@ class Cadence:
 
     name: str
     period_s: float
+    phase_s: float = field(init=False)
+    """Where in the period this name's instants lie, from 0 to `period_s`."""
     _slot: int | None = None
 
-    @property
-    def phase_s(self) -> float:
-        """Where in the period this name's instants lie, from 0 to `period_s`."""
+    def __post_init__(self) -> None:
         digest = hashlib.blake2b(self.name.encode(), digest_size=4).digest()
-        return self.period_s * int.from_bytes(digest, "big") / 2**32
+        phase_s = self.period_s * int.from_bytes(digest, "big") / 2**32
+        self.phase_s = math.floor(phase_s / _SLOT_S) * _SLOT_S
 
     def next_s(self, now_s: float) -> float:
         """The first instant after `now_s`, a running time, that has not been given out yet."""
@@ -114,21 +118,19 @@ class Poller:
             self._trouble.set_result(error)
 
     async def _poll(self, driver: Driver) -> None:
-        cadence = Cadence(self.device.name, self.rhythm.poll_s)
+        clock, cadence = self.supervision.clock, Cadence(self.device.name, self.rhythm.poll_s)
         while True:
             self._take(await driver.read())
-            await self._sleep_until(cadence)
+            now_s = clock.monotonic()
+            await clock.sleep(cadence.next_s(now_s) - now_s)
 
     async def _heartbeat(self, driver: Driver, period_s: float) -> None:
-        cadence = Cadence(self.device.name, period_s)
+        clock, cadence = self.supervision.clock, Cadence(self.device.name, period_s)
         while True:
             if self.healthy():
                 await driver.heartbeat()
-            await self._sleep_until(cadence)
-
-    async def _sleep_until(self, cadence: Cadence) -> None:
-        now_s = self.supervision.clock.monotonic()
-        await self.supervision.clock.sleep(cadence.next_s(now_s) - now_s)
+            now_s = clock.monotonic()
+            await clock.sleep(cadence.next_s(now_s) - now_s)
 
     def _take(self, sample: Sample) -> None:
         clock = self.supervision.clock
@@ -140,7 +142,8 @@ class Poller:
             values=sample.values,
             absent=sample.absent,
         )
-        self.supervision.recovered(self.device)
+        if self.device.state is not DeviceState.ONLINE:
+            self.supervision.recovered(self.device)
         self.supervision.progress.beat(self.device.name, within_s=self.rhythm.poll_s + _ONE_EXCHANGE_S)
         if self._tells_something(self._last):
             self._reported, self._reported_s = self._last, clock.monotonic()

@@ -22,7 +22,7 @@ _SPEC = struct.Struct("@qqqq")  # struct itimerspec: no repetition, then seconds
 
 
 class Alarm:
-    """One instant at a time, at which `ring` is called. The times are those of the loop, which is CLOCK_MONOTONIC's."""
+    """One instant at a time, at which `ring` is called. The times are those of time.monotonic()."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -33,7 +33,7 @@ class Alarm:
             self._loop.add_reader(self._fd, self._rang)
 
     def set(self, at: float) -> None:
-        """Ring at this time of the loop, and not at the one that was set before."""
+        """Ring at this time, and not at the one that was set before."""
         if self._fd is None:
             self.clear()
             self._timer = self._loop.call_at(at, self._ring)

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from enum import IntEnum
+from time import monotonic  # the time of the wire; uvloop's own is that of its last turn, in whole milliseconds
 from typing import NamedTuple
 
 from fleetd.errors import BadReply, Declined, DeviceError, LinkLost
@@ -57,7 +58,7 @@ class Ask:
         self.request = request
         self.within_s = within_s
         self.future = future
-        self.sent_s = self.due_s = 0.0  # of the loop's time, once it has been sent
+        self.sent_s = self.due_s = 0.0  # monotonic, once it has been sent
 
     def settle(self, outcome: Answer | DeviceError) -> None:
         """Deliver, unless nobody waits any longer."""
@@ -86,12 +87,12 @@ class Bus(asyncio.Protocol):
         """
         if self._lost is not None:
             raise LinkLost(self._lost)
-        health = self._ward.units.get(unit) or self._ward.of(unit, self._loop.time())
-        if health.dead:
+        health = self._ward.units.get(unit) or self._ward.of(unit, monotonic())
+        if health.silences and health.dead:
             if lane is Lane.STOP:
                 lane = Lane.STOP_UNHEARD
             else:
-                self._ward.admit(health, self._loop.time(), within_s)
+                self._ward.admit(health, monotonic(), within_s)
         ask = Ask(health, request, lane, within_s, self._loop.create_future())
         if not self._send_at_once(ask):
             self._lanes[lane].append(ask)
@@ -104,7 +105,7 @@ class Bus(asyncio.Protocol):
     def bus_time_share(self, unit: int) -> float:
         """How much of the line's time a unit took over the last minute, 0 to 1; waiting for its silence included."""
         health = self._ward.units.get(unit)
-        return health.time_share(self._loop.time()) if health is not None else 0.0
+        return health.time_share(monotonic()) if health is not None else 0.0
 
     @property
     def bus_time_shares(self) -> Mapping[int, float]:
@@ -173,15 +174,16 @@ class Bus(asyncio.Protocol):
         health = ask.health
         try:
             answer = Answer(wire.payload(ask.request, pdu), suspect)
+            health.took(now, used_s)
+            if health.silences:
+                self._ward.answered(health)
+            ask.settle(answer)
         except Declined as error:
             self._count(health, now, used_s, heard=error.code not in wire.GATEWAY_SAYS_SILENT)
             ask.settle(error)
         except BadReply as error:
             self._count(health, now, used_s, heard=False)
             ask.settle(error)
-        else:
-            self._count(health, now, used_s, heard=True)
-            ask.settle(answer)
 
     def _count(self, health: Health, now: float, used_s: float, *, heard: bool) -> None:
         """What an exchange with a unit has cost the line, and whether it was worth it."""

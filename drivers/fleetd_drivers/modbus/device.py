@@ -76,12 +76,13 @@ class MapDevice:
         A device that refuses a block of registers is asked, once, which of them it has; the others are absent then.
         """
         groups = self.profile.due(self._polls)
+        reads, follower = self._followed.get(groups) or self._plan(groups)
         try:
-            sample = await self._poll(groups)
+            sample = await self._read(reads, follower, Lane.POLL)
         except Declined as error:
             if error.code not in NO_SUCH_ADDRESS or not await self._study(groups):
                 raise
-            sample = await self._poll(groups)
+            sample = await self._read(*self._plan(groups), Lane.POLL)
         self._polls += 1
         if self._polls % _PLAN_AGAIN_POLLS == 0:
             self._followed.clear()
@@ -166,10 +167,6 @@ class MapDevice:
             await self._clock.sleep(wait_s)
         return await self.recall(number)
 
-    async def _poll(self, groups: tuple[str, ...]) -> Sample:
-        reads, follower = self._followed.get(groups) or self._plan(groups)
-        return await self._read(reads, follower, Lane.POLL)
-
     def _plan(self, groups: tuple[str, ...]) -> tuple[Reads, Follower]:
         lesson = self._notebook.recall(self._clock.monotonic())
         reads = self.profile.reads_of_groups(groups, lesson, self._unit.bus.worthwhile_gap(self._unit.number))
@@ -188,10 +185,13 @@ class MapDevice:
         return await self._unit.bus.ask(self._unit.number, request, within_s=self._unit.within_s)
 
     async def _read(self, reads: Reads, follower: Follower, lane: Lane) -> Sample:
-        ask, number, within_s = self._unit.bus.ask, self._unit.number, self._unit.within_s
-        answers = [await ask(number, request, lane=lane, within_s=within_s) for request in reads.requests]
-        follower.take(tuple([answer.data for answer in answers]))
-        return Sample(follower.values, follower.absent, any(answer.suspect for answer in answers))
+        unit, answers, suspect = self._unit, [], False
+        for request in reads.requests:
+            answer = await unit.bus.ask(unit.number, request, lane=lane, within_s=unit.within_s)
+            answers.append(answer.data)
+            suspect = suspect or answer.suspect
+        follower.take(answers)
+        return Sample(follower.values, follower.absent, suspect)
 
     async def _write(self, request: wire.Request, lane: Lane) -> None:
         await self._unit.bus.ask(self._unit.number, request, lane=lane, within_s=self._unit.within_s)

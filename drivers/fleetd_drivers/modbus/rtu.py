@@ -9,6 +9,7 @@ shorter the answer is marked suspect; so is one that does not come alone.
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl, SerialLine
@@ -19,6 +20,7 @@ from fleetd_drivers.modbus.bus import Ask, Bus
 from fleetd_drivers.modbus.health import Health
 from fleetd_drivers.modbus.tcp import SILENT_REQUESTS
 
+_SPIN_S = 0.0001  # how long before its time the bus is woken, to be ready: the machine needs about as long to wake it
 _MOST_SHOWN = 32  # bytes of what was heard instead of an answer
 _FIXED_GAP_ABOVE_BAUD, _FIXED_GAP_S = 19_200, 0.00175  # "MODBUS over Serial Line V1.02", 2.5.1.1
 _REQUEST_CHARACTERS, _ANSWER_CHARACTERS = 8, 5  # of a read, besides the two of each register
@@ -54,7 +56,7 @@ class RtuBus(Bus):
         self._decoder: wire.RtuDecoder | None = None
         self._in_step: wire.Request | None = None  # what was sent in place of the request, to be sure of the unit
         self._line_s = 0.0  # that the request in flight and its answer take on the line
-        self._clear_at = self._loop.time() + self._gap_s
+        self._clear_at = monotonic() + self._gap_s
         self._listen_s = self._gap_s  # how long the line must have been quiet before the next request
         self._answered_last: tuple[Health, bytes] | None = None  # and how many bytes came unasked since
         self._spare = 0
@@ -80,7 +82,7 @@ class RtuBus(Bus):
         return worthwhile_gap(self._serial, (health.turnaround_s if health else None) or 0.0)
 
     def data_received(self, data: bytes) -> None:
-        now = self._loop.time()
+        now = monotonic()
         self._silent = 0
         self._clear_at = now + self._listen_s
         ask, decoder = self._asked, self._decoder
@@ -120,7 +122,7 @@ class RtuBus(Bus):
             health.doubted.add(head)
 
     def _send_at_once(self, ask: Ask) -> bool:
-        now = self._loop.time()
+        now = monotonic()
         if self._asked is not None or self._waiting or now < self._clear_at:
             return False
         self._send(ask, now)
@@ -133,7 +135,7 @@ class RtuBus(Bus):
         if ask is None:
             self._blocked_since = None
             return
-        now = self._loop.time()
+        now = monotonic()
         if self._clear_at <= now:
             self._blocked_since = None
             self._lanes[ask.lane].popleft()
@@ -165,10 +167,12 @@ class RtuBus(Bus):
         """Try again once the line is clear."""
         if self._alarm is not None:
             self._waiting = True
-            self._alarm.set(self._clear_at)
+            self._alarm.set(self._clear_at - _SPIN_S)
 
     def _woken(self) -> None:
         self._waiting = False
+        while 0 < self._clear_at - monotonic() < 2 * _SPIN_S:
+            pass
         self._pump()
 
     def _send(self, ask: Ask, now: float) -> None:
@@ -190,7 +194,7 @@ class RtuBus(Bus):
         ask.health.doubted.add((self._in_step or ask.request).head)
         self._settled()
         asked = f"unit {ask.unit} {ask.request}"
-        now = self._loop.time()
+        now = monotonic()
         self._listen(now, self._slowest_s)
         self._count(ask.health, now, self._clear_at - ask.sent_s, heard=False)
         if decoder.heard:

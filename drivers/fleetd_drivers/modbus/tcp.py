@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl
@@ -32,6 +33,7 @@ class TcpBus(Bus):
         self._transaction = 0
         self._silent = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
 
     def data_received(self, data: bytes) -> None:
         self._silent = 0
@@ -53,7 +55,7 @@ class TcpBus(Bus):
             self._late.discard(transaction)
             return
         self._busy.discard(ask.unit)
-        now = self._loop.time()
+        now = monotonic()
         used_s = (now - ask.sent_s) / POLLS_IN_FLIGHT
         if unit != ask.unit:
             self._count(ask.health, now, used_s, heard=False)
@@ -103,21 +105,21 @@ class TcpBus(Bus):
         self._late.discard(transaction)  # 65536 requests later nothing can be late any more
         self._sent[transaction] = ask
         self._busy.add(ask.unit)
-        ask.sent_s = self._loop.time()
+        ask.sent_s = monotonic()
         ask.due_s = ask.sent_s + ask.within_s
-        self._watch(ask.due_s)
+        if self._timer is None or ask.due_s < self._timer_at:
+            self._watch(ask.due_s)
         self._write(wire.frame_tcp(transaction, ask.unit, ask.request.pdu))
 
     def _watch(self, due_s: float) -> None:
-        """Look for what is overdue at `due_s`, if not sooner anyway: one timer serves all requests in a row."""
-        if self._timer is None or due_s < self._timer.when():
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(due_s, self._look)
+        """Look for what is overdue at `due_s`, and not later: one timer serves all requests in a row."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._timer_at = self._loop.call_at(due_s, self._look), due_s
 
     def _look(self) -> None:
         self._timer = None
-        now = self._loop.time()
+        now = monotonic()
         for transaction, ask in list(self._sent.items()):
             if ask.due_s <= now:
                 self._expired(transaction, ask, now)
