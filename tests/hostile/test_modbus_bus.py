@@ -7,6 +7,7 @@ import gc
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from time import monotonic
 
 import pytest
 
@@ -43,7 +44,7 @@ class Line(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         loop = asyncio.get_running_loop()
         self.frames.append(bytes(data))
-        self.sent_s.append(loop.time())
+        self.sent_s.append(monotonic())
         for delay_s, answer in self.script(self, bytes(data)):
             loop.call_later(delay_s, self.deliver, answer)
 
@@ -252,14 +253,32 @@ async def test_a_late_answer_is_let_pass_before_the_next_question() -> None:
         assert line.sent_s[2] - line.sent_s[1] >= 0.03 + 0.015
 
 
-async def test_of_two_answers_the_last_one_counts_and_is_suspect() -> None:
+async def test_after_two_answers_at_once_the_unit_is_brought_into_step_and_asked_again() -> None:
     def twice(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
         late = wire.frame_rtu(17, struct.pack(">BB3H", 4, 6, 7, 8, 9))
         return [(0, late + answer_rtu(frame))]
 
-    async with bus_over(RTU, in_turn(twice, good_rtu)) as (bus, _):
-        assert await bus.ask(17, READ) == (VALUES, True)
+    async with bus_over(RTU, in_turn(twice, good_rtu)) as (bus, line):
         assert await bus.ask(17, READ) == (VALUES, False)
+    assert [frame[5] for frame in line.frames] == [3, 2, 3]
+
+
+async def test_a_unit_that_always_answers_twice_is_believed_with_suspicion() -> None:
+    def twice(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, 2 * answer_rtu(frame))]
+
+    async with bus_over(RTU, twice) as (bus, line):
+        assert await bus.ask(17, READ) == (VALUES, True)
+        assert len(line.frames) < 6
+
+
+async def test_a_write_is_never_sent_again_whatever_comes_beside_its_answer() -> None:
+    def twice(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
+        return [(0, 2 * answer_rtu(frame))]
+
+    async with bus_over(RTU, twice) as (bus, line):
+        assert (await bus.ask(17, wire.write_register(1, 2))).suspect
+        assert len(line.frames) == 1
 
 
 async def test_after_an_answer_too_many_the_unit_is_brought_into_step_again() -> None:
@@ -281,7 +300,7 @@ async def test_silence_precedes_each_frame() -> None:
     heard_s: list[float] = []
 
     def timed(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
-        heard_s.append(asyncio.get_running_loop().time())
+        heard_s.append(monotonic())
         return [(0, answer_rtu(frame))]
 
     async with bus_over(url, timed) as (bus, line):

@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 class Ask:
     """One request on its way, and the future of its answer; a DeviceError is delivered as a result, to be raised."""
 
-    __slots__ = ("due_s", "future", "health", "lane", "request", "sent_s", "unit", "within_s")
+    __slots__ = ("due_s", "future", "health", "lane", "repeated", "request", "sent_s", "unit", "within_s")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Ask:
         self.request = request
         self.within_s = within_s
         self.future = future
+        self.repeated = False
         self.sent_s = self.due_s = 0.0  # monotonic, once it has been sent
 
     def settle(self, outcome: Answer | DeviceError) -> None:

@@ -3,7 +3,7 @@
 An answer has nothing but its unit, function and length to say which question it belongs to. So after a timeout the bus
 listens until the line has been quiet for as long as the slowest answer so far took; and before it asks that unit for an
 answer of the same shape again, it asks for a shorter one, which no late answer can be taken for. Where there is none
-shorter the answer is marked suspect; so is one that does not come alone.
+shorter the answer is marked suspect. One that does not come alone is asked for once more, in the same way.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class RtuBus(Bus):
         self._answered_last, self._spare = (health, request.head), 0
         # If this was a late answer, then the right one is still to come.
         self._listen(now, self._slowest_s if suspect else 0.0)
-        if in_step:
+        if in_step or (suspect and not ask.repeated and wire.reread(request, ())):
+            ask.repeated = ask.repeated or not in_step
             health.took(now, self._clear_at - ask.sent_s)
             self._lanes[ask.lane].appendleft(ask)
         else:

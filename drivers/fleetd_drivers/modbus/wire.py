@@ -37,6 +37,7 @@ GATEWAY_SAYS_SILENT = (10, 11)
 _FAILED = 0x80  # set in the function code of an exception answer
 _MBAP = struct.Struct(">HHHB")
 SHORTEST_RTU = 5  # bytes of the shortest answer on a serial line, an exception
+_MOST_STRAY = 1  # bytes behind an answer: a driver that lets go of an RS-485 line may leave one
 _MOST_UNMATCHED = 512  # bytes of noise that are searched for an answer; a frame has at most 256
 
 
@@ -194,7 +195,9 @@ class RtuDecoder:
 
     def __init__(self, unit: int, request: Request) -> None:
         self.heard = bytearray()
-        self.doubtful = False  # whether more than one frame came: the answer may be another question's
+        self.doubtful = (
+            False  # whether more came than one frame: the answer may be another question's, or made of pieces
+        )
         # Each shape that an answer may have: the bytes it begins with, and its length on the line.
         self._good = bytes((unit,)) + request.head, request.answer_size + 3
         self._failed = bytes((unit, request.pdu[0] | _FAILED)), 5
@@ -207,7 +210,7 @@ class RtuDecoder:
             del self.heard[:-_MOST_UNMATCHED]
             return None
         start, end = found[-1]
-        self.doubtful = len(found) > 1 or len(self.heard) - end >= SHORTEST_RTU
+        self.doubtful = len(found) > 1 or len(self.heard) - end > _MOST_STRAY
         return bytes(self.heard[start + 1 : end - 2])
 
     def _frames(self, head: bytes, size: int) -> Iterator[tuple[int, int]]:
