@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all bench-robots check man format lock clean
+.PHONY: help setup demo test test-all bench-robots bench-relay check man format lock clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-all: $(READY)  ## the long tests, too
 
 bench-robots: $(READY)  ## what polling robots costs, against pymodbus (eight minutes); docs/reference/benchmarks.md
 	@$(BIN)/python -m bench.robots $(ARGS)
+
+bench-relay: $(READY)  ## what a durable record costs, against aiomqtt and mosquitto_pub (three minutes)
+	@$(BIN)/python -m bench.relay $(ARGS)
 
 check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/ruff format --check --quiet . && echo "format: ok"

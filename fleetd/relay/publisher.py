@@ -81,7 +81,6 @@ class Publisher:
         self._pace = Allowance(clock, burst=max(1, int(settings.backlog_per_s / 10)), per_s=settings.backlog_per_s)
         self._first: deque[Row] = deque()
         self._queues: list[Queue] = []
-        self._waiting: list[Queue] = []
         self._boundary = 0
         self._will_seq = 0
         self._window = 1
@@ -155,38 +154,31 @@ class Publisher:
 
     async def _send_all(self, uplink: Uplink) -> None:
         while True:
+            while len(self._in_flight) < self._window and uplink.writable.is_set():
+                if self._first:
+                    self._send(uplink, self._first.popleft())
+                elif (row := self._at_hand()) is not None:
+                    self._send_unless_waiting(uplink, row)
+                else:
+                    await self._fetch()
             await self._room(uplink)
-            if self._first:
-                self._send(uplink, self._first.popleft())
-            elif (row := self._at_hand()) is not None:
-                self._send_unless_waiting(uplink, row)
-            else:
-                await self._fetch()
 
     async def _room(self, uplink: Uplink) -> None:
-        if len(self._in_flight) >= self._window:
-            while len(self._in_flight) > self._window * 3 // 4:  # so that several go out in one write
-                self._room_again.clear()
-                await self._room_again.wait()
-        if not uplink.writable.is_set():
-            await uplink.writable.wait()
+        while len(self._in_flight) >= self._window:
+            self._room_again.clear()
+            await self._room_again.wait()
+        await uplink.writable.wait()
 
     def _at_hand(self) -> Row | None:
         """The next row, unless something has to be read first, or waits for its pace."""
-        waiting = self._waiting
-        waiting.clear()
-        behind = False
-        for queue in self._queues:
-            if queue:
-                waiting.append(queue)
-            elif not queue.done:
-                return None
-            behind |= queue.behind
-        if len(waiting) > 1 and not behind:
+        waiting = [queue for queue in self._queues if queue.rows]
+        if len(waiting) < len(self._queues) and any(queue.behind for queue in self._queues if not queue.rows):
+            return None
+        if len(waiting) > 1 and not any(queue.behind for queue in waiting):
             waiting.sort(key=_next_seq)  # nothing waits on disk: no need for anything to overtake
         for queue in waiting:
-            if self._in_pace(queue.next):
-                return queue.take()
+            if self._in_pace(queue.rows[0]):
+                return queue.rows.popleft()
         return None
 
     def _in_pace(self, row: Row) -> bool:
@@ -196,19 +188,19 @@ class Publisher:
         self._more.clear()
         self._forget_given_up()
         for queue in self._queues:
-            if not queue and not queue.done:
+            if queue.behind and not queue.rows:
                 await queue.fill()
                 return
-        if any(self._queues):
+        if any(queue.rows for queue in self._queues):
             await self._clock.sleep(_PACE_S)
         else:
             await self._more.wait()
 
     def _forget_given_up(self) -> None:
         given_up = self._outbox.claims.given_up()
-        if given_up and not any(self._queues):
+        if given_up and not any(queue.rows for queue in self._queues):
             self._outbox.announce()  # the last copies of older rows are on their way to us there
-            if not any(self._queues):
+            if not any(queue.rows for queue in self._queues):
                 self._outbox.claims.forget(given_up)
 
     def _send_unless_waiting(self, uplink: Uplink, row: Row) -> None:
@@ -333,4 +325,4 @@ class Publisher:
 
 
 def _next_seq(queue: Queue) -> int:
-    return queue.next.seq
+    return queue.rows[0].seq

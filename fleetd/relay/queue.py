@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from fleetd.store.outbox import Outbox
-from fleetd.store.rows import Lane, Row
+from fleetd.store.rows import Kind, Lane, Row
 from fleetd.store.table import HIGHEST
 
 _MOST_AT_HAND = 10_000
@@ -25,61 +25,50 @@ class Queue:
         self._lane = lane
         self._after = after
         self._end = HIGHEST if grows else upto
+        self.rows: deque[Row] = deque()
+        """What is at hand, next one first."""
+        self.behind = after < upto
+        """Whether more waits on disk than is at hand."""
         self._read_upto = after
         self._stored_upto = upto
-        self._at_hand: deque[Row] = deque()
-
-    def __len__(self) -> int:
-        return len(self._at_hand)
-
-    @property
-    def next(self) -> Row:
-        """The next row at hand, which stays."""
-        return self._at_hand[0]
-
-    @property
-    def behind(self) -> bool:
-        """Whether more waits on disk than is at hand."""
-        return self._read_upto < self._stored_upto
 
     @property
     def done(self) -> bool:
         """Whether nothing is left, neither at hand nor on disk."""
-        return not self._at_hand and not self.behind
+        return not self.rows and not self.behind
 
     def offer(self, rows: Sequence[Row]) -> None:
         """Take in what was just committed; rows of the other lane are passed over."""
-        mine = [row for row in rows if row.lane is self._lane and row.seq <= self._end]
+        readings = self._lane is Lane.READINGS
+        mine = [row for row in rows if (row.kind is Kind.READING) is readings and row.seq <= self._end]
         if not mine:
             return
         if self.behind:
             self._stored_upto = mine[-1].seq  # older ones are still on disk only: these wait there, too
-        elif len(self._at_hand) + len(mine) > _MOST_AT_HAND:
-            first = self._at_hand[0] if self._at_hand else mine[0]
+        elif len(self.rows) + len(mine) > _MOST_AT_HAND:
+            first = self.rows[0] if self.rows else mine[0]
             self.go_back(first.seq, mine[-1].seq)
         else:
-            self._at_hand.extend(mine)
+            self.rows.extend(mine)
             self._read_upto = self._stored_upto = mine[-1].seq
 
     def go_back(self, seq: int, upto: int) -> None:
         """Go on with row `seq`, reading from disk up to a number, as far as these are of this queue."""
-        self._at_hand.clear()
+        self.rows.clear()
         self._read_upto = max(self._after, min(self._read_upto, seq - 1))
         self._stored_upto = min(self._end, max(self._stored_upto, upto))
+        self.behind = self._read_upto < self._stored_upto
 
     async def fill(self) -> None:
         """Read on from disk until enough is at hand, or all. Raises StoreError."""
-        while self.behind and len(self._at_hand) < _READ_ROWS // 2:
+        while self.behind and len(self.rows) < _READ_ROWS // 2:
             began, upto = self._read_upto, self._stored_upto
             rows = await self._outbox.read(after=began, upto=upto, most=_READ_ROWS, lane=self._lane)
             if self._read_upto != began:
                 continue  # sent back meanwhile
-            self._at_hand.extend(rows)
+            self.rows.extend(rows)
             self._read_upto = rows[-1].seq if rows else upto
-
-    def take(self) -> Row:
-        """The next row at hand."""
-        return self._at_hand.popleft()
+            self.behind = self._read_upto < self._stored_upto
 
 
 def queues(outbox: Outbox, boundary: int, *, live_first: bool) -> list[Queue]:

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     RESULT = "result"
     CONTACT = "contact"
 
+    __hash__ = str.__hash__  # each record is looked up by its kind several times, and Enum's own is slow
+
 
 DROPPED_FIRST = (
     Kind.READING,
@@ -77,11 +79,6 @@ class Row(NamedTuple):
     name: str
     body: bytes
 
-    @property
-    def lane(self) -> Lane:
-        """The queue that it leaves in."""
-        return Lane.READINGS if self.kind is Kind.READING else Lane.URGENT
-
 
 def draft(record: Kept) -> Draft:
     """Encode a record. Raises TypeError for what is no record."""
@@ -91,8 +88,9 @@ def draft(record: Kept) -> Draft:
 
 def checksum(seq: int, boot: str, content: Draft) -> int:
     """CRC-32 over all that a row holds, its number and boot included."""
-    head = f"{seq}\0{boot}\0{content.at_us}\0{content.kind}\0{content.device}\0{content.name}\0"
-    return zlib.crc32(content.body, zlib.crc32(head.encode()))
+    kind, device, name, at_us, body = content
+    head = "\0".join((str(seq), boot, str(at_us), kind, device, name, ""))
+    return zlib.crc32(body, zlib.crc32(head.encode()))
 
 
 def microseconds(when: datetime) -> int:

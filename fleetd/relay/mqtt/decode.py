@@ -55,14 +55,16 @@ class Decoder:
 
     def _whole_ones(self, found: list[Packet]) -> None:
         buffer, start = self._buffer, 0
+        most = 3 if self._level == V5 else 2
         while (head := _header(buffer, start)) is not None:
             begin, size = head
             end = begin + size
             if end > len(buffer) or size > KEPT_BYTES:
                 break
             first = buffer[start]
-            if first == 0x40 and size == 2:  # by far the most frequent
-                found.append(Puback(buffer[begin] << 8 | buffer[begin + 1], 0))
+            if first == 0x40 and 2 <= size <= most:  # by far the most frequent
+                code = buffer[begin + 2] if size == 3 else 0
+                found.append(Puback(buffer[begin] << 8 | buffer[begin + 1], code))
             else:
                 found.append(_decoded(first, bytes(buffer[begin:end]), size, self._level))
             start = end
