@@ -78,7 +78,10 @@ def connect(path: Path) -> sqlite3.Connection:
     orphaned = path.with_name(f"{path.name}-wal")
     if orphaned.exists() and (not path.exists() or not path.stat().st_size):
         raise damage(f"{path} is empty beside a log that is not")  # SQLite would delete the log
-    return _opened(path)
+    try:
+        return _opened(path)
+    except UnicodeDecodeError as error:  # SQLite complains of a name that is no text any more
+        raise damage(f"the head of {path} is damaged: {error}") from None
 
 
 def _opened(path: Path) -> sqlite3.Connection:
