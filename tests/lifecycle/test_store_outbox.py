@@ -24,7 +24,7 @@ from fleetd.errors import StoreError
 from fleetd.records import Event, NodeStatus, Quality, Reading, Result, Stage
 from fleetd.store import schema
 from fleetd.store.outbox import age_s
-from fleetd.store.rows import Kind, Row
+from fleetd.store.rows import Kind, Lane, Row
 from fleetd.store.settings import StoreSettings
 from fleetd.store.store import Store
 
@@ -336,3 +336,67 @@ async def test_a_file_of_random_bytes_is_set_aside_and_said(tmp_path: Path) -> N
     assert [row.kind for row in rows] == [Kind.EVENT, Kind.READING]
     assert b"store-set-aside" in rows[0].body
     assert (tmp_path / f"{schema.FILE}.damaged-1").exists()
+
+
+def ranges(gap: Row) -> set[int]:
+    detail = msgspec.json.decode(gap.body)["detail"]
+    return {seq for first, last in detail["ranges"] for seq in range(first, last + 1)}
+
+
+async def test_what_the_publisher_has_in_hand_is_not_dropped_and_what_is_dropped_it_may_not_take(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, max_mib=1) as store:
+        outbox = store.outbox
+        outbox.claims.begin()
+        await outbox.append([reading(number, size=900) for number in range(100)])
+        assert all(outbox.claims.take(seq) for seq in range(1, 51))
+        await outbox.append([reading(number, size=900) for number in range(100, 1200)])
+        gaps = [row for row in await outbox.read(most=5000) if row.kind is Kind.EVENT]
+        dropped = set().union(*map(ranges, gaps))
+        assert min(dropped) == 51, "the oldest that nobody has in hand"
+        assert not outbox.claims.take(51)
+        assert outbox.claims.given_up() == dropped
+        outbox.claims.release([1])
+        outbox.claims.end([2])
+        await outbox.append([reading(number, size=900) for number in range(200)])
+        gap = (await outbox.read(after=outbox.tally.last_seq - 1))[-1]
+        assert 1 in ranges(gap)
+        assert 2 not in ranges(gap), "acknowledged, and still to be deleted"
+        assert outbox.claims.given_up() == frozenset(), "nobody has copies, nothing need be remembered"
+
+
+async def test_records_that_are_too_old_are_dropped_and_said_but_none_whose_age_is_unknown(tmp_path: Path) -> None:
+    clock = VirtualClock(NOW)
+    untimed = msgspec.structs.replace(reading(0), clock_synced=False)
+    async with Store.open(
+        tmp_path, node="n", clock=clock, settings=StoreSettings(path=str(tmp_path), max_age_days=2)
+    ) as store:
+        outbox = store.outbox
+        await outbox.append([NodeStatus(at=NOW, state="offline", site="s", version="1"), untimed, reading(1), event(2)])
+        await clock.advance(86_400)
+        await outbox.append([msgspec.structs.replace(reading(3), at=clock.now())])
+        assert outbox.tally.dropped == 0
+        clock.synced = False
+        clock.step(10 * 86_400.0)
+        await outbox.append([event(4)])
+        assert outbox.tally.dropped == 0, "a clock that nobody has set knows no age"
+        clock.synced = True
+        clock.step(-10 * 86_400.0)
+        await clock.advance(86_400 + 1)
+        await outbox.append([msgspec.structs.replace(reading(5), at=clock.now())])
+        rows = await outbox.read()
+        assert numbers([row for row in rows if row.kind is Kind.READING]) == [0, 3, 5]
+        assert rows[0].kind is Kind.NODE
+        assert ranges(rows[-1]) == {3, 4, 6}
+        assert b"older than 2 days" in rows[-1].body
+        assert outbox.tally.dropped == 3
+
+
+async def test_lanes_are_read_apart_and_between_numbers(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for number in range(10):
+            await store.outbox.append([reading(number), event(number)])
+        urgent = await store.outbox.read(lane=Lane.URGENT, after=4, upto=12)
+        assert [row.seq for row in urgent] == [6, 8, 10, 12]
+        assert [row.seq for row in await store.outbox.read(lane=Lane.READINGS, most=3)] == [1, 3, 5]
