@@ -180,6 +180,45 @@ class VirtualClock(_Sleeping):
         await _turn(turns)
 
 
+class Slots:
+    """Sleepers that want to wake at the same instant, and share one timer: for the many who keep to a common grid.
+
+    The first to come sleeps for all; if it is cancelled another does.
+    """
+
+    _HAIR_S = 0.001  # a timer may fire so much early
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: dict[float, list[asyncio.Future[None]]] = {}
+
+    async def sleep_to(self, due_s: float) -> None:
+        """Return once the clock's `monotonic()` has reached `due_s`; at once (but yielding) if it has."""
+        key = round(due_s, 3)
+        left_s = due_s - self._clock.monotonic()
+        if left_s <= 0:
+            await self._clock.sleep(0)
+        while left_s > self._HAIR_S:
+            others = self._waiting.get(key)
+            if others is None:
+                await self._lead(key, left_s)
+            else:
+                woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                others.append(woken)
+                await woken
+            left_s = due_s - self._clock.monotonic()
+
+    async def _lead(self, key: float, delay_s: float) -> None:
+        others = self._waiting[key] = []
+        try:
+            await self._clock.sleep(delay_s)
+        finally:
+            del self._waiting[key]
+            for woken in others:
+                if not woken.done():
+                    woken.set_result(None)
+
+
 async def _turn(rounds: int) -> None:
     for _ in range(rounds):
         await asyncio.sleep(0)

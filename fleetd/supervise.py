@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from fleetd.clock import Clock
+from fleetd.clock import Clock, Slots
 from fleetd.devices import Driver
 from fleetd.errors import DeviceError, Quarantined
 from fleetd.records import DeviceState, DeviceStatus
@@ -83,6 +83,11 @@ class Supervision:
     clock: Clock
     publish: Callable[[DeviceStatus], None]
     progress: Progress
+    slots: Slots = field(init=False)
+    """Where loops wait that keep to the same grid of instants."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slots", Slots(self.clock))
 
     async def run(self, device: Device, work: Callable[[Driver], Awaitable[None]]) -> None:
         """Keep `device` connected and `work(driver)` running for ever; returns only by cancellation or a bug.

@@ -12,13 +12,13 @@ from operator import ne
 from typing import Any
 
 from fleetd.records import Value
-from fleetd.registers.codec import Decoder
+from fleetd.registers.codec import Decoded, Decoder
 
 
 class Follower:
     """The values of a fixed set of blocks. What `values` and `absent` have given out is never changed afterwards."""
 
-    __slots__ = ("_answers", "_decoders", "_raws", "absent", "values")
+    __slots__ = ("_answers", "_decoders", "absent", "values")
 
     def __init__(self, decoders: Sequence[Decoder], absent: Mapping[str, str] | None = None) -> None:
         """`absent` names values that no block has, each with the reason."""
@@ -26,22 +26,19 @@ class Follower:
         self.values: dict[str, Value] = dict.fromkeys(self.absent)
         self._decoders = tuple(decoders)
         self._answers: Sequence[bytes] = ()
-        self._raws: list[Sequence[Any]] = [()] * len(decoders)
 
     def take(self, answers: Sequence[bytes]) -> None:
         """The data of one answer to each block, in order: bring `values` and `absent` up to them."""
         if answers == self._answers:
             return
-        values, absent = self.values.copy(), self.absent
+        values, absent = self.values.copy(), self.absent.copy() if not self._answers else self.absent
         for index, decoder in enumerate(self._decoders):
-            raws, before = decoder.unpack(answers[index]), self._raws[index]
-            if not before:
-                absent = absent.copy()
-                for put, raw in zip(decoder.puts, raws, strict=True):
-                    put(raw, values, absent)
-            elif raws != before:
-                absent = self._changed(decoder, raws, before, values, absent)
-            self._raws[index] = raws
+            if not self._answers:
+                decoder.decode(answers[index], Decoded(values, absent))
+            elif answers[index] != self._answers[index]:
+                # Taken apart anew: to keep each robot's raw values costs more memory, and time to fetch them from it.
+                before = decoder.unpack(self._answers[index])
+                absent = self._changed(decoder, decoder.unpack(answers[index]), before, values, absent)
         self.values, self.absent, self._answers = values, absent, answers
 
     @staticmethod

@@ -118,19 +118,19 @@ class Poller:
             self._trouble.set_result(error)
 
     async def _poll(self, driver: Driver) -> None:
-        clock, cadence = self.supervision.clock, Cadence(self.device.name, self.rhythm.poll_s)
+        clock, slots = self.supervision.clock, self.supervision.slots
+        cadence = Cadence(self.device.name, self.rhythm.poll_s)
         while True:
             self._take(await driver.read())
-            now_s = clock.monotonic()
-            await clock.sleep(cadence.next_s(now_s) - now_s)
+            await slots.sleep_to(cadence.next_s(clock.monotonic()))
 
     async def _heartbeat(self, driver: Driver, period_s: float) -> None:
-        clock, cadence = self.supervision.clock, Cadence(self.device.name, period_s)
+        clock, slots = self.supervision.clock, self.supervision.slots
+        cadence = Cadence(self.device.name, period_s)
         while True:
             if self.healthy():
                 await driver.heartbeat()
-            now_s = clock.monotonic()
-            await clock.sleep(cadence.next_s(now_s) - now_s)
+            await slots.sleep_to(cadence.next_s(clock.monotonic()))
 
     def _take(self, sample: Sample) -> None:
         clock = self.supervision.clock
