@@ -393,6 +393,16 @@ async def test_records_that_are_too_old_are_dropped_and_said_but_none_whose_age_
         assert outbox.tally.dropped == 3
 
 
+async def test_what_is_dropped_as_soon_as_it_comes_is_not_told_to_those_who_watch(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_mib=1) as store:
+        told: list[Row] = []
+        with store.outbox.watched(told.extend):
+            await store.outbox.append([reading(number, size=900) for number in range(2000)])
+            kept = await store.outbox.read(most=5000)
+        assert len(kept) < 1500
+        assert told == kept
+
+
 async def test_lanes_are_read_apart_and_between_numbers(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         for number in range(10):

@@ -22,6 +22,7 @@ class FakeBroker:
     connections: int = 0
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     most_in_flight: int = 0
+    _withheld: list[tuple[bytes, asyncio.StreamWriter]] = field(default_factory=list)
     _unacked: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -38,6 +39,12 @@ class FakeBroker:
         while len(self.heard) < count:
             self._news.clear()
             await self._news.wait()
+
+    def relent(self) -> None:
+        """Acknowledge all that was not, and from now on what comes."""
+        self.acknowledges = True
+        for packet_id, writer in self._withheld:
+            self._acknowledge(packet_id, writer)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -68,6 +75,8 @@ class FakeBroker:
         self.most_in_flight = max(self.most_in_flight, self._unacked)
         if self.acknowledges:
             asyncio.get_running_loop().call_later(0.001, self._acknowledge, packet_id, writer)
+        else:
+            self._withheld.append((packet_id, writer))
         self._news.set()
 
     def _acknowledge(self, packet_id: bytes, writer: asyncio.StreamWriter) -> None:
