@@ -2,7 +2,7 @@
 
 The event loop's own timers are good to a millisecond: epoll rounds up to the next one, uvloop to the nearest. That is
 more than half of the silence between two frames at 115200 baud. Linux's timerfd is a descriptor that becomes readable
-on time; decision 0012 has the figures. Where there is none, the loop's own timer does.
+on time; decision 0011 has the figures. Where there is none, the loop's own timer does.
 """
 
 from __future__ import annotations
