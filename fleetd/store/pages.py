@@ -32,10 +32,8 @@ def rows_of(path: Path) -> Iterator[tuple[int, tuple[Column, ...]]]:
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists():
         pages |= _logged(wal.read_bytes())
-    unused = _unused(pages)
-    for number, page in pages.items():
-        if number not in unused:
-            yield from _rows(pages, page, 100 if page.startswith(_MAGIC) else 0)
+    for page in pages.values():
+        yield from _rows(pages, page, 100 if page.startswith(_MAGIC) else 0)
 
 
 def _page_size(data: bytes) -> int:
@@ -75,20 +73,6 @@ def _checksum(order: str, data: bytes, sums: tuple[int, int]) -> tuple[int, int]
         first = (first + words[at] + second) & 0xFFFF_FFFF
         second = (second + words[at + 1] + first) & 0xFFFF_FFFF
     return first, second
-
-
-def _unused(pages: Mapping[int, bytes]) -> set[int]:
-    """The pages on the freelist, as far as it can be followed (section 1.5)."""
-    found: set[int] = set()
-    trunk = int.from_bytes(pages.get(1, b"")[32:36], "big")
-    while trunk in pages and trunk not in found:
-        found.add(trunk)
-        page = pages[trunk]
-        following, count = struct.unpack_from(">II", page)
-        count = min(count, len(page) // 4 - 2)
-        found.update(struct.unpack_from(f">{count}I", page, 8))
-        trunk = following
-    return found
 
 
 def _rows(pages: Mapping[int, bytes], page: bytes, head: int) -> Iterator[tuple[int, tuple[Column, ...]]]:

@@ -202,7 +202,8 @@ async def test_a_backlog_keeps_its_pace_and_nothing_else_waits_for_it(tmp_path: 
         for number in range(20):
             one.hub.publish(event(number))
         await one.until(lambda: sum(body.get("source") == "test" for body in broker.bodies) == 20)
-        assert len(readings(broker.bodies)) < 500
+        await asyncio.sleep(0.05)
+        assert len(readings(broker.bodies)) < 100
 
 
 async def test_live_first_lets_readings_of_now_overtake_those_that_waited(tmp_path: Path) -> None:
