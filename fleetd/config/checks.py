@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from fleetd.devices import DriverSpec, driver_names, load_driver
+from fleetd.devices import Capability, DriverSpec, driver_names, load_driver
 from fleetd.errors import ConfigError
 from fleetd.link.url import LinkUrl, SerialLine, parse_link
 from fleetd.settings import Settings
@@ -19,6 +19,14 @@ from fleetd.strictyaml import Place, Positions, validate
 
 _SITE_TOPICS = ("status", "contact", "event", "alarm")  # what stands under fleetd/<site>/ beside the devices
 _SHARED = "modbus+"  # schemes of lines on which several units may live
+
+_NAMED_BY_ANTENNAS: tuple[tuple[tuple[str, ...], Capability], ...] = (
+    (("rotator",), "rotator"),
+    (("rig",), "rig"),
+    (("tnc",), "tnc"),
+    (("radio", "preamp"), "switch"),
+)
+"""Where an antenna names a device, and what that device must be."""
 
 Fault = tuple[Place, str]
 
@@ -95,10 +103,12 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_twice(data, "devices", "name"),
         *_twice(data, "antennas", "name"),
         *_twice(data, "antennas", "rotator"),
+        *_twice(data, "antennas", "rig"),
+        *_twice(data, "antennas", "tnc"),
         *_twice(data, "satellites", "name"),
         *_twice(data, "satellites", "norad_id"),
         *_reserved(devices),
-        *_rotators(data, devices),
+        *_references(data, devices),
         *_links(devices),
     ]
     return [positions.line(place, text) for place, text in found]
@@ -134,22 +144,30 @@ def _reserved(devices: Sequence[FoundDevice]) -> Iterator[Fault]:
             yield (*device.place, "name"), f"{device.name} is an MQTT topic of the site itself; choose another name"
 
 
-def _rotators(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+def _references(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """Devices that an antenna names and that are not there, or cannot do what is wanted of them."""
     by_name: dict[str, FoundDevice] = {}
     for device in devices:
         if isinstance(device.name, str):
             by_name.setdefault(device.name, device)
-    rotators = sorted(name for name, device in by_name.items() if device.spec and device.spec.capability == "rotator")
     for place, entry in _entries(data, "antennas"):
-        wanted = entry.get("rotator")
-        if not isinstance(wanted, str):
-            continue
-        there = f"rotators among the devices are {', '.join(rotators)}" if rotators else "no device is a rotator"
-        found = by_name.get(wanted)
-        if found is None:
-            yield (*place, "rotator"), f"there is no device {wanted!r}{nearest(wanted, rotators)}; {there}"
-        elif found.spec and found.spec.capability != "rotator":
-            yield (*place, "rotator"), f"the device {wanted} is a {found.spec.capability}; {there}"
+        for path, capability in _NAMED_BY_ANTENNAS:
+            wanted: Any = entry
+            for key in path:
+                wanted = wanted.get(key) if isinstance(wanted, dict) else None
+            if not isinstance(wanted, str):
+                continue
+            fits = sorted(
+                name for name, device in by_name.items() if device.spec and device.spec.capability == capability
+            )
+            listed = ", ".join(fits)
+            many = "switches" if capability == "switch" else f"{capability}s"
+            there = f"{many} among the devices are {listed}" if fits else f"no device is a {capability}"
+            found = by_name.get(wanted)
+            if found is None:
+                yield (*place, *path), f"there is no device {wanted!r}{nearest(wanted, fits)}; {there}"
+            elif found.spec and found.spec.capability != capability:
+                yield (*place, *path), f"the device {wanted} is a {found.spec.capability}; {there}"
 
 
 def _links(devices: Sequence[FoundDevice]) -> Iterator[Fault]:

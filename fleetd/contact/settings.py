@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fleetd.contact.radiosettings import RadioSettings
 from fleetd.devices import AzEl
 from fleetd.settings import Name, PositiveSeconds, Settings
 
@@ -64,11 +65,21 @@ class AntennaSettings(Settings):
     """How long after an operator's last move other operators are refused; a contact takes precedence at once."""
     require_synced_clock: bool = True
     """Refuse to track while the machine's clock is not synchronised: at 7 km/s a wrong second is a wrong direction."""
+    rig: Name | None = None
+    """Name of the radio at this antenna, a device; contacts tune it. Left out: nothing is tuned."""
+    radio: RadioSettings = RadioSettings()
+    """How the radio is worked."""
+    tnc: Name | None = None
+    """Name of the TNC behind the radio, a device."""
+    transmit: bool = False
+    """Whether contacts through this antenna may transmit at all; needs a rig."""
     offset: DirectionSettings = DirectionSettings(azimuth_deg=0.0, elevation_deg=0.0)
     """What the rotator's scale shows when the antenna points at azimuth 0, elevation 0; set when it is surveyed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.transmit and self.rig is None:
+            raise ValueError("transmit: needs a rig: without one nobody knows the frequency on which it would transmit")
         for axis, (low, high), park in (
             ("azimuth", self.azimuth_limits_deg, self.park.azimuth_deg),
             ("elevation", self.elevation_limits_deg, self.park.elevation_deg),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -86,6 +86,10 @@ class ElementAgeSettings(Settings):
         return self.no_transmit_days if age is Age.NO_TRANSMIT else self.warn_days
 
 
+RadioMode = Literal["lsb", "usb", "cw", "am", "fm", "usb-data", "fm-data"]
+Hertz = Annotated[int, Field(ge=100_000, le=300_000_000_000)]
+
+
 class SatelliteSettings(Settings):
     """One satellite to work, and where its orbital elements come from."""
 
@@ -105,3 +109,15 @@ class SatelliteSettings(Settings):
     """Where two passes want one antenna, the higher number gets it."""
     element_age: ElementAgeSettings = ElementAgeSettings()
     """Age limits of the elements."""
+    downlink_hz: Hertz | None = None
+    """Frequency on which it transmits, in Hz, as measured beside it: without Doppler."""
+    downlink_mode: RadioMode = "fm"
+    """Mode in which the station's radio receives it."""
+    uplink_hz: Hertz | None = None
+    """Frequency on which it receives, in Hz; without one nothing is ever transmitted to it."""
+    uplink_mode: RadioMode = "fm"
+    """Mode in which the station's radio transmits to it."""
+    uplink_min_elevation_deg: Annotated[float, Field(ge=0, lt=90)] = 10.0
+    """Nothing is transmitted while it stands lower than this."""
+    uplink_drift_hz: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """How far the uplink may drift off during one transmission, where the radio cannot be tuned while it transmits."""

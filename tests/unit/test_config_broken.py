@@ -267,6 +267,30 @@ BROKEN = [
         ["11:14: antennas.0.rotator: the device donkey is a robot; rotators among the devices are turner"],
     ),
     (
+        "rig is a rotator",
+        "rotator: turner",
+        "rotator: turner\n    rig: turner",
+        ["12:10: antennas.0.rig: the device turner is a rotator; no device is a rig"],
+    ),
+    (
+        "the switch before the preamplifier is no device",
+        "rotator: turner",
+        "rotator: turner\n    radio: {preamp: bypass}",
+        ["12:21: antennas.0.radio.preamp: there is no device 'bypass'; no device is a switch"],
+    ),
+    (
+        "transmitting without a rig",
+        "rotator: turner",
+        "rotator: turner\n    transmit: true",
+        ["10:5: antennas.0: transmit: needs a rig: without one nobody knows the frequency on which it would transmit"],
+    ),
+    (
+        "both sides the same",
+        "rotator: turner",
+        "rotator: turner\n    radio: {uplink_side: main}",
+        ["12:12: antennas.0.radio: downlink_side and uplink_side are both main: each needs its own"],
+    ),
+    (
         "limits the wrong way round",
         "[0.0, 450.0]",
         "[450.0, 0.0]",
