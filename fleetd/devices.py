@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from fleetd.clock import Clock
 from fleetd.errors import ConfigError, Refusal
+from fleetd.gate import TransmitGate
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
 from fleetd.records import Value
@@ -238,6 +239,34 @@ class Robot(Sensor, Protocol):
 
     async def heartbeat(self) -> None:
         """Tell the robot that its supervisor is alive; silence makes it stop by itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TncFrame:
+    """One frame as it stood on the air, less flags and checksum. `flaw` names what is known to be wrong with it."""
+
+    data: bytes
+    port: int = 0
+    """The TNC's radio port, 0 to 15."""
+    flaw: str = ""
+
+
+@runtime_checkable
+class Tnc(Protocol):
+    """A terminal node controller: frames from and to the air, one radio port or several."""
+
+    @property
+    def gate(self) -> TransmitGate:
+        """Shut but while a contact holds it open; nothing is sent past it."""
+        ...
+
+    async def receive(self) -> TncFrame:
+        """The next frame heard; waits for it, and may be cancelled without losing one."""
+        ...
+
+    async def send(self, frame: TncFrame, /) -> None:
+        """Hand over one frame for the air; returns once the line has taken it. Raises Refusal if the gate does."""
         ...
 
 

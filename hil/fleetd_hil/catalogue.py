@@ -15,7 +15,7 @@ from fleetd_hil.models.rotator import AxisBuild, RotatorBuild, RotatorModel
 from fleetd_hil.models.streets import Streets
 from fleetd_hil.models.weather import WeatherModel
 from fleetd_hil.sim import Sim
-from fleetd_hil.sims import easycomm, gs232b, little_donkey, modbus, rotctld, servo, spid, weather_station
+from fleetd_hil.sims import easycomm, gs232b, kiss, little_donkey, modbus, rotctld, servo, spid, weather_station
 from fleetd_hil.sims.modbus import Framing, ModbusSim, Unit
 
 
@@ -67,6 +67,13 @@ class WeatherOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class KissOptions:
+    """A TNC that hears a test frame now and then; 0 for never."""
+
+    period_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Bus:
     """How many units of one kind a Modbus port has, and what others are on the same line by unit number."""
 
@@ -108,6 +115,10 @@ def _easycomm2(options: Options) -> Sim:
 
 def _easycomm3(options: Options) -> Sim:
     return easycomm.EasycommSim(RotatorOptions(**options).build(), 3)
+
+
+def _kiss(options: Options) -> Sim:
+    return kiss.KissSim(KissOptions(**options).period_s)
 
 
 def _rotctld(options: Options) -> Sim:
@@ -164,6 +175,7 @@ KINDS: Mapping[str, SimKind] = {
             RotatorOptions,
             alone=_gs232b,
         ),
+        SimKind("kiss", "a KISS TNC that hears a test frame now and then", kiss.FAULTS, KissOptions, alone=_kiss),
         SimKind(
             "little-donkey",
             "delivery robots on the reference register map, one a Modbus unit, driving between stops 1 to 20",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fleetd.clock import Clock
 from fleetd_hil.faults import FaultKind
-from fleetd_hil.sim import Answer, Sim
+from fleetd_hil.sim import Answer, Sim, Speaker
 
 FAULTS = (
     FaultKind("unplug", "the port vanishes while the fault lasts, and comes back; a pty under another number"),
@@ -86,10 +86,14 @@ class Line:
             self._answer(answer, at_s, at_s + len(data) * pace.character_s + pace.gap_s)
 
     def resume(self) -> None:
-        """Go on with what came in during a stall that is over."""
+        """Go on with what came in during a stall that is over, and let a sim that speaks unasked speak."""
         if self._held:
             held, self._held = bytes(self._held), bytearray()
             self.hear(held)
+        if isinstance(self._stand.sim, Speaker):
+            at_s = self._stand.clock.monotonic()
+            for said in self._feed(b"", at_s):
+                self._answer(said, at_s, at_s)
 
     def _answer(self, answer: Answer, at_s: float, heard_s: float) -> None:
         if self._stand.draw.random() < (self._stand.fault("drop") or 0.0):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from fleetd_hil.faults import Faults
 
@@ -47,3 +47,10 @@ class Sim(Protocol):
     def attach(self) -> Feed:
         """The device's ear for one connection."""
         ...
+
+
+@runtime_checkable
+class Speaker(Sim, Protocol):
+    """A sim that says things unasked: each ear of it is also given no bytes at all, some fifty times a second."""
+
+    speaks_unasked: Literal[True]

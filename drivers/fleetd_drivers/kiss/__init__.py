@@ -1,0 +1,1 @@
+"""Terminal node controllers that speak KISS."""
