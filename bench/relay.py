@@ -19,15 +19,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.page import publish
 from bench.relay_broker import Broker
 from bench.relay_faults import crash, outage, prefixes
 
 ROUNDS = 5
 RECORDS = 40_000
 CONTESTANTS = ("fleetd", "aiomqtt", "mosquitto_pub", "limit")
-OUT = Path("build/bench-relay.json")
-PAGE = Path("docs/reference/benchmarks.md")
-BEGIN, END = "<!-- bench-relay: begin -->", "<!-- bench-relay: end -->"
 
 
 def race(broker: Broker, who: str, *words: str) -> dict[str, float]:
@@ -104,22 +102,11 @@ These counts are small; the tests marked slow go further.
 """
 
 
-def write(figures: dict[str, Any], rounds: int) -> None:
-    """The file, and the page if it is there."""
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(figures, indent=2) + "\n")
-    page = PAGE.read_text()
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    if tail or END in page:
-        PAGE.write_text(f"{head}{BEGIN}\n{table(figures, rounds).strip()}\n{END}{tail}")
-
-
 def main() -> None:
     """Measure, print, write."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     figures = measure(rounds)
-    write(figures, rounds)
+    publish("relay", figures, table(figures, rounds))
     print(json.dumps(figures, indent=2))
 
 

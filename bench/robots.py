@@ -19,15 +19,13 @@ from typing import Any, TypeVar
 
 from bench import lines
 from bench.maps import REGISTERS
+from bench.page import publish
 from fleetd.daemon.loop import loop_factory
 from fleetd.log import set_up_logging
 
 Number = TypeVar("Number", int, float)
 
 ROOT = Path(__file__).parents[1]
-RESULT = ROOT / "build" / "bench-robots.json"
-PAGE = ROOT / "docs" / "reference" / "benchmarks.md"
-BEGIN, END = "<!-- bench-robots: begin -->", "<!-- bench-robots: end -->"
 KINDS = ("fleetd", "pymodbus", "limit")
 BAUDS = (9600, 19_200, 115_200)
 
@@ -116,16 +114,6 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def publish(result: dict[str, Any]) -> None:
-    """Write the figures where programs and where people look for them."""
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{table(result)}\n{END}{after}", encoding="utf-8")
-
-
 def main() -> None:
     """Run everything; some six minutes."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -143,8 +131,7 @@ def main() -> None:
         "noise_read_of_256": noise_read(),
         "registers_a_poll": REGISTERS,
     }
-    publish(result)
-    say(f"written to {RESULT.relative_to(ROOT)} and {PAGE.relative_to(ROOT)}")
+    say(f"written to {publish('robots', result, table(result))}")
 
 
 if __name__ == "__main__":
