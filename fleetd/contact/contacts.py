@@ -16,12 +16,12 @@ from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.diary import Diary
 from fleetd.contact.settings import ContactsSettings
-from fleetd.contact.sky import LOOK_BACK, Satellite, candidates_of, passes_of
+from fleetd.contact.sky import LOOK_BACK, Outlook, Satellite, candidates_of, chart_of, passes_of
 from fleetd.contact.worker import Worker
 from fleetd.errors import ElementsError
 from fleetd.hub import Hub
 from fleetd.orbit.passes import Pass
-from fleetd.orbit.station import Station
+from fleetd.orbit.skytrack import SkyChart
 from fleetd.orbit.trajectory import Trajectory
 from fleetd.records import Event, Severity
 from fleetd.supervise import Progress
@@ -36,7 +36,7 @@ class ContactSite:
     """What contacts are made of: satellites seen from a station through antennas."""
 
     satellites: Sequence[Satellite]
-    station: Station
+    outlook: Outlook
     antennas: Mapping[str, Antenna]
     settings: ContactsSettings
 
@@ -74,10 +74,16 @@ class Contacts:
     async def next_passes(self, hours: float) -> list[Pass]:
         """All passes that end within the next `hours`, under way ones first. Searched in a thread."""
         now = self._clock.now()
-        satellites = [each for each in self._satellites.values() if not each.ghost]
-        station = self._site.station
-        found = await asyncio.to_thread(passes_of, satellites, station, now - LOOK_BACK, now + timedelta(hours=hours))
+        found = await asyncio.to_thread(passes_of, *self._in_view(), now - LOOK_BACK, now + timedelta(hours=hours))
         return [each for each in found if each.los is None or each.los > now]
+
+    async def next_chart(self, hours: float) -> SkyChart:
+        """The lines that those passes draw in the sky."""
+        now = self._clock.now()
+        return await asyncio.to_thread(chart_of, *self._in_view(), now, now + timedelta(hours=hours))
+
+    def _in_view(self) -> tuple[list[Satellite], Outlook]:
+        return [each for each in self._satellites.values() if not each.ghost], self._site.outlook
 
     # What people decide
 
@@ -123,7 +129,7 @@ class Contacts:
         now = self._clock.now()
         end = now + timedelta(hours=self._site.settings.look_ahead_h)
         satellites = list(self._satellites.values())
-        found = await asyncio.to_thread(candidates_of, satellites, self._site.station, now - LOOK_BACK, end)
+        found = await asyncio.to_thread(candidates_of, satellites, self._site.outlook, now - LOOK_BACK, end)
         self._diary.renew([each for each in found if each.satellite in self._satellites], self._clock.now())
         self._replan()
 
@@ -149,7 +155,7 @@ class Contacts:
         candidate = contact.candidate
         try:
             sky = Trajectory.of(
-                candidate.elements, self._site.station, candidate.begin - _MARGIN, candidate.end + _MARGIN
+                candidate.elements, self._site.outlook.station, candidate.begin - _MARGIN, candidate.end + _MARGIN
             )
         except ElementsError as error:
             self._diary.ended(contact, "refused", str(error))

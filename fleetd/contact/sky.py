@@ -10,12 +10,22 @@ import msgspec
 
 from fleetd.contact.booking import Candidate, pass_id
 from fleetd.orbit.elementset import ElementSet
+from fleetd.orbit.horizon import HorizonMask
 from fleetd.orbit.passes import Pass, find_passes
 from fleetd.orbit.settings import Age, SatelliteSettings
+from fleetd.orbit.skytrack import SkyChart, sky_tracks
 from fleetd.orbit.station import Station
 
 LOOK_BACK = timedelta(minutes=30)
 """A search begins this much earlier, so that a pass under way has the AOS that it had, also after a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Where the site looks from, and what stands in its view."""
+
+    station: Station
+    horizon: HorizonMask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +38,30 @@ class Satellite:
     """Why it cannot be up any more, whatever its elements give; '' if it can."""
 
 
-def passes_of(satellites: Sequence[Satellite], station: Station, start: datetime, end: datetime) -> list[Pass]:
-    """All passes above each satellite's own minimum elevation, under the names that the site gives them."""
+def passes_of(satellites: Sequence[Satellite], outlook: Outlook, start: datetime, end: datetime) -> list[Pass]:
+    """All passes above the horizon and each satellite's own minimum elevation, under the names that the site gives."""
     found: list[Pass] = []
     for satellite in satellites:
         if satellite.elements is None:
             continue
-        passes = find_passes([satellite.elements], [station], start, end, satellite.settings.min_elevation_deg)
+        least_deg = satellite.settings.min_elevation_deg
+        passes = find_passes([satellite.elements], [outlook.station], start, end, least_deg, outlook.horizon)
         found += (msgspec.structs.replace(each, satellite=satellite.settings.name) for each in passes)
     return sorted(found, key=lambda each: each.aos or start)
 
 
-def candidates_of(satellites: Sequence[Satellite], station: Station, start: datetime, end: datetime) -> list[Candidate]:
+def chart_of(satellites: Sequence[Satellite], outlook: Outlook, start: datetime, end: datetime) -> SkyChart:
+    """The lines that the same passes draw in the sky; those that are over by `start` are left out."""
+    elements = [satellite.elements for satellite in satellites if satellite.elements is not None]
+    begin = start - LOOK_BACK
+    tracks = sky_tracks(passes_of(satellites, outlook, begin, end), elements, outlook.station, begin, end)
+    horizon = outlook.horizon.points if outlook.horizon else ()
+    return SkyChart(
+        station=outlook.station.name, horizon_deg=horizon, tracks=[each for each in tracks if each.end > start]
+    )
+
+
+def candidates_of(satellites: Sequence[Satellite], outlook: Outlook, start: datetime, end: datetime) -> list[Candidate]:
     """The same as candidates, in order of time."""
     by_name = {satellite.settings.name: satellite for satellite in satellites}
     elements = {name: satellite.elements for name, satellite in by_name.items() if satellite.elements is not None}
@@ -54,7 +76,7 @@ def candidates_of(satellites: Sequence[Satellite], station: Station, start: date
             elements=elements[sat_pass.satellite],
             ghost=by_name[sat_pass.satellite].ghost,
         )
-        for sat_pass in passes_of(satellites, station, start, end)
+        for sat_pass in passes_of(satellites, outlook, start, end)
     ]
 
 

@@ -45,6 +45,13 @@ async def passes(request: web.Request) -> web.Response:
     return answer(await request.app[HOUSE].contacts.next_passes(hours))
 
 
+@routes.get("/v1/passes/chart")
+async def chart(request: web.Request) -> web.Response:
+    """The lines that those passes draw in the sky."""
+    hours = number_of(request, "hours", 24.0, 0.0, _MOST_HOURS)
+    return answer(await request.app[HOUSE].contacts.next_chart(hours))
+
+
 @routes.get("/v1/elements")
 async def elements(request: web.Request) -> web.Response:
     """The orbital elements of each satellite: what is in use, what waits, and how the sources stand."""

@@ -20,7 +20,7 @@ from fleetd.clock import Clock
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
-from fleetd.contact.sky import Satellite
+from fleetd.contact.sky import Outlook, Satellite
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.daemon.alongside import alongside
@@ -124,7 +124,8 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
     station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
     alarms = Alarms(clock, hub.publish)
     # Contacts hear of their elements as soon as these are read, which is before they run.
-    contacts = Contacts(ContactSite([], station, antennas, site.contacts), hub, progress)
+    outlook = Outlook(station, position.horizon)
+    contacts = Contacts(ContactSite([], outlook, antennas, site.contacts), hub, progress)
 
     def renewed(satellites: Sequence[Kept]) -> None:
         contacts.renew([_satellite(kept) for kept in satellites])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from fleetd.settings import Name, Settings
+
+if TYPE_CHECKING:
+    from fleetd.orbit.horizon import HorizonMask
 
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
@@ -34,6 +37,12 @@ def _checked(source: str) -> str:
 Source = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
 
 
+def _mask(points: tuple[tuple[float, float], ...]) -> HorizonMask:
+    from fleetd.orbit.horizon import HorizonMask
+
+    return HorizonMask(points)
+
+
 class StationSettings(Settings):
     """Where the antennas stand, on the WGS84 ellipsoid."""
 
@@ -43,6 +52,21 @@ class StationSettings(Settings):
     """Longitude in degrees, east positive."""
     altitude_m: Annotated[float, Field(ge=-500, le=9_000)]
     """Height above the ellipsoid in metres (above sea level is at most 110 m away from it, which matters little)."""
+    horizon_deg: tuple[tuple[float, float], ...] = ()
+    """How high hills and houses reach: [azimuth, elevation] pairs, azimuths rising from 0 to below 360, straight lines
+    between them. A pass lasts while the satellite is above this and above its own minimum elevation."""
+
+    @field_validator("horizon_deg")
+    @classmethod
+    def _a_horizon(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if points:
+            _mask(points)
+        return points
+
+    @property
+    def horizon(self) -> HorizonMask | None:
+        """The same as a mask; None where the view is free."""
+        return _mask(self.horizon_deg) if self.horizon_deg else None
 
 
 class Age(StrEnum):

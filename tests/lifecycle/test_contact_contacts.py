@@ -14,7 +14,7 @@ from contact_bench import ELEMENTS, Bench, bench
 
 from fleetd.contact.contacts import Contacts, ContactSite
 from fleetd.contact.settings import ContactsSettings
-from fleetd.contact.sky import Satellite
+from fleetd.contact.sky import Outlook, Satellite
 from fleetd.errors import Refusal
 from fleetd.orbit.passes import Station
 from fleetd.orbit.settings import SatelliteSettings
@@ -56,9 +56,8 @@ async def site(**changes: object) -> AsyncIterator[Site]:
     # Searching anew is left to the tests: a thread and a virtual clock do not keep step.
     settings = ContactsSettings.model_validate({"replan_every_s": 86_400.0} | changes)
     async with bench(idle_period_s=30.0) as made:
-        contacts = Contacts(
-            ContactSite(satellites(), STATION, {"dish": made.antenna}, settings), made.hub, Progress(made.clock)
-        )
+        here = ContactSite(satellites(), Outlook(STATION), {"dish": made.antenna}, settings)
+        contacts = Contacts(here, made.hub, Progress(made.clock))
         task = asyncio.create_task(contacts.run(), name="contacts")
         one = Site(contacts, made, task)
         try:
@@ -175,7 +174,7 @@ async def test_a_pass_under_way_at_the_start_is_worked_from_where_it_is() -> Non
     async with bench() as made:
         made.clock.step(lead_s)
         contacts = Contacts(
-            ContactSite(satellites(), STATION, {"dish": made.antenna}, ContactsSettings()),
+            ContactSite(satellites(), Outlook(STATION), {"dish": made.antenna}, ContactsSettings()),
             made.hub,
             Progress(made.clock),
         )
@@ -232,3 +231,15 @@ async def test_a_satellite_without_elements_has_no_passes_until_they_come() -> N
         here.contacts.renew([alive])
         await here.made.advance(2)
         await here.eventually(lambda: bool(here.contacts.booked))
+
+
+async def test_a_chart_shows_the_passes_that_are_planned() -> None:
+    async with site() as here:
+        passes, chart = await here.contacts.next_passes(24), await here.contacts.next_chart(24)
+        assert chart.station == "here"
+        assert [each.begin for each in chart.tracks] == [each.aos for each in passes]
+        for track, sat_pass in zip(chart.tracks, passes, strict=True):
+            assert max(elevation for _, _, elevation in track.points) == pytest.approx(
+                sat_pass.max_elevation_deg, abs=1.0
+            )
+            assert track.points[0][1:] == pytest.approx((sat_pass.aos_azimuth_deg, 10.0), abs=0.01)

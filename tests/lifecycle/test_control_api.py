@@ -22,7 +22,7 @@ from fleetd.alarms import Alarms
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
 from fleetd.contact.settings import AntennaSettings, ContactsSettings, DirectionSettings, SlewSettings
-from fleetd.contact.sky import Satellite
+from fleetd.contact.sky import Outlook, Satellite
 from fleetd.control import server
 from fleetd.control import site as site_routes
 from fleetd.control.house import House, SupervisedDevice
@@ -112,7 +112,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
         station = Station("hangzhou", 30.27, 120.15, 20.0)
         antennas = {"dish": antenna}
         alarms = Alarms(site.clock, site.hub.publish)
-        contacts = Contacts(ContactSite([], station, antennas, ContactsSettings()), site.hub, progress)
+        contacts = Contacts(ContactSite([], Outlook(station), antennas, ContactsSettings()), site.hub, progress)
 
         def renewed(satellites: Sequence[Kept]) -> None:
             contacts.renew([Satellite(each.settings, each.used.elements) for each in satellites if each.used])

@@ -76,6 +76,14 @@ BROKEN = [
         "    driver: little-donkey\n    driver: gs232b\n",
         ["20:5: devices.1.driver: the key is given twice, first on line 19; keep one"],
     ),
+    (
+        "horizon that goes back",
+        "altitude_m: 20.0}",
+        "altitude_m: 20.0, horizon_deg: [[10.0, 1.0], [5.0, 2.0]]}",
+        [
+            "2:84: station.horizon_deg: a horizon needs at least one point, with azimuths that rise from 0 to below 360 degrees"
+        ],
+    ),
     ("section missing", "store: {path: store}\n", "", ["1:1: store: is missing; add it"]),
     ("field missing", "    norad_id: 999100101\n", "", ["6:5: satellites.0.norad_id: is missing; add it"]),
     (

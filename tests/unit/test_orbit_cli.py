@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from fleetd.cli import passes, passforms
+from fleetd.cli import passes, passforms, skyplot
 from fleetd.cli.app import Commands
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "elements"
@@ -139,6 +141,8 @@ def test_passes_that_the_window_cuts() -> None:
         (["--elements", CANDY_TIN, *DAY, "--min-elevation", "91"], 2, "--min-elevation"),
         (["--elements", CANDY_TIN, *DAY, "--format", "xml"], 2, "--format"),
         (["--elements", CANDY_TIN, *DAY, "--start", "1969-07-20T20:17:40Z"], 1, "passes can be computed from 1980"),
+        (["--elements", CANDY_TIN, *DAY, "--horizon", "0:5,0:7"], 2, "azimuths that rise from 0"),
+        (["--elements", CANDY_TIN, *DAY, "--horizon", "high"], 2, "such as 0:5,90:12,200:3"),
         (["--station", "1,2,3"], 2, "need --elements"),
         (["--socket", "/nowhere/control.sock"], 3, "not reachable"),
     ],
@@ -158,3 +162,37 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
         "heavy = {'skyfield', 'jplephem', 'pydantic', 'aiohttp', 'rich'} & sys.modules.keys(); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_plot_draws_each_pass_in_the_sky_and_on_its_day(tmp_path: Path) -> None:
+    file = tmp_path / "week.svg"
+    assert run("--elements", CANDY_TIN, TMALL, *DAY, "--horizon", "0:5,90:30", "--plot", file).exit_code == 0
+    picture = ET.fromstring(file.read_text(encoding="utf-8"))
+    plain = found("--elements", CANDY_TIN, TMALL, *DAY, "--horizon", "0:5,90:30")
+    lines = picture.findall("{*}polyline")
+    assert len(lines) == len(picture.findall("{*}rect")) - 1 - 2 == len(plain)  # less the paper and the legend
+    assert len(picture.findall("{*}polygon")) == 1
+    for line, each in zip(lines, plain, strict=True):
+        title = line.findtext("{*}title")
+        when = each["aos"][:19].replace("T", " ")
+        assert title == f"{each['satellite']}, {when} UTC, up to {each['max_elevation_deg']:.0f}°"
+        # The first point lies where it rises, on a chart with the zenith in the middle and north up.
+        x, y = map(float, line.attrib["points"].split()[0].split(","))
+        away, azimuth = math.hypot(x - 290, y - 350), math.radians(each["aos_azimuth_deg"])
+        assert (x - 290, 350 - y) == pytest.approx((away * math.sin(azimuth), away * math.cos(azimuth)), abs=0.2)
+    assert run("--elements", CANDY_TIN, *DAY, "--min-elevation", "89.9", "--plot", file).exit_code == 0
+    assert "polyline" not in file.read_text(encoding="utf-8")
+
+
+def test_names_from_a_file_stay_text_in_a_plot() -> None:
+    track = {"satellite": "<script>", "begin": "2026-11-11T03:00:00Z", "points": [(0, 1, 2), (60, 2, 3)]}
+    text = skyplot.svg_text({"station": "a & b", "horizon_deg": (), "tracks": [track]})
+    assert "<script>" not in text
+    assert ET.fromstring(text).findtext("{*}title") == "Passes over a & b"
+
+
+def test_hills_hide_what_is_behind_them() -> None:
+    free = found("--elements", CANDY_TIN, *DAY)
+    behind = found("--elements", CANDY_TIN, *DAY, "--horizon", "0:30")
+    assert len(behind) < len(free)
+    assert all(each["max_elevation_deg"] > 30 for each in behind)

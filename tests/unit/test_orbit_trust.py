@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from element_series import fit, series, truth
 
-from fleetd.contact.sky import Satellite, candidates_of, unfit
+from fleetd.contact.sky import Outlook, Satellite, candidates_of, unfit
 from fleetd.errors import ElementsError
 from fleetd.orbit.decay import LOWEST_PERIGEE_KM, first_failure
 from fleetd.orbit.elementset import ElementSet
@@ -221,6 +221,6 @@ def test_an_error_that_vanishes_again_still_counts_from_its_first_time() -> None
 
 def test_a_ghost_gets_no_booking_though_its_elements_give_passes() -> None:
     ghost = Satellite(satellite(min_elevation_deg=0.0), CUBESAT, ghost="by its elements it is down")
-    candidates = candidates_of([ghost], STATION, T, T + timedelta(days=1))
+    candidates = candidates_of([ghost], Outlook(STATION), T, T + timedelta(days=1))
     assert candidates
     assert {unfit(each, ghost.settings, 0.0) for each in candidates} == {"by its elements it is down"}
