@@ -19,6 +19,7 @@ import structlog
 
 from fleetd.clock import Clock
 from fleetd.contact.axis import Axes
+from fleetd.contact.clearance import SLACK_DEG
 from fleetd.contact.hold import Hold
 from fleetd.contact.interlock import Interlock, MaintenanceLock
 from fleetd.contact.lane import Lane, exchange
@@ -37,6 +38,8 @@ ROTATOR_BACKOFF = Backoff(first_s=0.25, most_s=2.0)
 """For rotators: a pass lasts minutes, so nobody may wait half a minute for the antenna to be tried again."""
 
 _PUBLISH_PERIOD_S = 1.0
+_TURN_LOOK_S = 1.0
+_FRESH_S = 1.0  # an older position is asked for anew before a way is judged from it
 _COMMANDED = ("commanded_azimuth_deg", "commanded_elevation_deg")
 
 
@@ -80,8 +83,9 @@ class Antenna:
         self._supervision = supervision
         self._hub = hub
         self._lane = Lane(lambda: f"is {device.state}: {device.reason}")
-        self.scale = Scale(settings.offset.direction)
         self._commanded: AzEl | None = None
+        self._bound_for: AzEl | None = None
+        self._bound = asyncio.Event()
         self._measured_at_s = float("-inf")
         self._published_at_s = float("-inf")
 
@@ -89,6 +93,11 @@ class Antenna:
     def name(self) -> str:
         """Its configured name."""
         return self.settings.name
+
+    @property
+    def scale(self) -> Scale:
+        """What its rotator's scale shows for directions of the sky."""
+        return self.interlock.scale
 
     @property
     def axes(self) -> Axes:
@@ -123,7 +132,10 @@ class Antenna:
     # Verbs
 
     async def point(self, to: AzEl, *, by: str = "operator") -> None:
-        """Begin to turn to a direction for an operator. Raises Refusal, and DeviceError if the rotator does not."""
+        """Begin to turn to a direction for an operator, past what is in the way, if need be turn by turn.
+
+        Raises Refusal, and DeviceError if the rotator does not.
+        """
         self.hold.check(by)
         await self._move(self._target(to), by_time=False)
         self.hold.moved(by)
@@ -166,7 +178,7 @@ class Antenna:
         for axis, angle_deg in (("azimuth", azimuth_deg), ("elevation", elevation_deg)):
             if not abs(angle_deg) <= 180:
                 raise Refusal("offset", f"an {axis} offset of {angle_deg} is not within -180 to 180 degrees")
-        self.scale = Scale(AzEl(azimuth_deg, elevation_deg))
+        self.interlock.scale = Scale(AzEl(azimuth_deg, elevation_deg))
         self._commanded = None
 
     async def lock(self, who: str, why: str) -> None:
@@ -195,11 +207,12 @@ class Antenna:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._lane.serve(rotator), name=f"{self.name}-lane")
                     tasks.create_task(self._look(), name=f"{self.name}-look")
+                    tasks.create_task(self._go_on(), name=f"{self.name}-turns")
         except* DeviceError:
             lost = True
             raise
         finally:
-            self._commanded = None
+            self._commanded = self._bound_for = None
             if lost:
                 self._publish_stale()
             else:
@@ -211,6 +224,20 @@ class Antenna:
             await self.clock.sleep(self.settings.idle_period_s)
             if self.clock.monotonic() - self._measured_at_s >= self.settings.idle_period_s / 2:
                 await self.measure()
+
+    async def _go_on(self) -> None:
+        """Send it on where one turn was not enough to come to where somebody wants it."""
+        while True:
+            await self._bound.wait()
+            await self.clock.sleep(_TURN_LOOK_S)
+            if (target := self._bound_for) is None:
+                self._bound.clear()
+                continue
+            try:
+                await self._move(target, by_time=False)
+            except Refusal as no:
+                self._bound_for = None
+                log.warning("antenna does not turn on", antenna=self.name, rule=no.rule, reason=no.reason)
 
     async def _leave(self, rotator: Rotator) -> None:
         try:
@@ -228,14 +255,31 @@ class Antenna:
     # What the lane carries out
 
     async def _halt(self, rotator: Rotator) -> None:
-        self._commanded = None
+        self._commanded = self._bound_for = None
         await rotator.stop()
 
     async def _send(self, rotator: Rotator, target: AzEl, *, by_time: bool) -> None:
         self.interlock.check(target, by_time=by_time)
-        self._commanded = None  # until the rotator has accepted, nobody knows
-        await rotator.point(target)
-        self._commanded = target
+        turn = self.interlock.turn(await self._start(rotator), target) if self.interlock.hindrances else target
+        self._bound_for = None
+        if turn != self._commanded or turn == target:
+            self._commanded = None  # until the rotator has accepted, nobody knows
+            await rotator.point(turn)
+            self._commanded = turn
+        if turn != target and not by_time:  # whoever tracks asks again by himself
+            self._bound_for = target
+            self._bound.set()
+
+    async def _start(self, rotator: Rotator) -> AzEl:
+        """Where it stands, for judging a way from there; where it was sent, on each axis that has come so near."""
+        measured = self.measured
+        if measured is None or self.clock.monotonic() - self._measured_at_s > _FRESH_S:
+            measured = await self._read(rotator)
+        here, sent = measured.position, self.commanded or measured.position
+        return AzEl(
+            sent.azimuth_deg if abs(sent.azimuth_deg - here.azimuth_deg) <= SLACK_DEG else here.azimuth_deg,
+            sent.elevation_deg if abs(sent.elevation_deg - here.elevation_deg) <= SLACK_DEG else here.elevation_deg,
+        )
 
     async def _read(self, rotator: Rotator) -> Measured:
         asked_at = self.clock.now()
@@ -249,7 +293,7 @@ class Antenna:
         return self.measured
 
     def _target(self, to: AzEl) -> AzEl:
-        return self.scale.shown_for(to, self.interlock.axes, self.interlock.controller)
+        return self.interlock.shown_for(to)
 
     def _worth_moving(self, target: AzEl) -> bool:
         if self._commanded is None:

@@ -6,8 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fleetd.contact.clearance import Obstruction
 from fleetd.contact.radiosettings import RadioSettings
 from fleetd.devices import AzEl
+from fleetd.orbit.horizon import HorizonMask
 from fleetd.settings import Name, PositiveSeconds, Settings
 
 Degrees = Annotated[float, Field(ge=-720, le=720)]
@@ -75,6 +77,26 @@ class AntennaSettings(Settings):
     """Whether contacts through this antenna may transmit at all; needs a rig."""
     offset: DirectionSettings = DirectionSettings(azimuth_deg=0.0, elevation_deg=0.0)
     """What the rotator's scale shows when the antenna points at azimuth 0, elevation 0; set when it is surveyed."""
+    mask_deg: tuple[tuple[Degrees, Degrees], ...] = ()
+    """Where it may not turn: points of azimuth (rising, 0 to below 360) and the least elevation allowed there.
+
+    Straight lines between them, all the way round. Leaning over, it is the direction looked at that counts.
+    """
+
+    @property
+    def mask(self) -> HorizonMask | None:
+        """The same as a mask; None where nothing is in the way."""
+        return HorizonMask(self.mask_deg) if self.mask_deg else None
+
+    @model_validator(mode="after")
+    def _mask_drawn(self) -> Self:
+        try:
+            mask = self.mask
+        except ValueError as error:
+            raise ValueError(f"mask_deg: {error}") from None
+        if mask is not None and (why := Obstruction(mask).at(self.park.direction)):
+            raise ValueError(f"park: {why}")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -260,3 +260,55 @@ def test_steps_never_leave_the_limits(
         assert not low <= shown.azimuth_deg <= high  # left for the interlock to refuse
     if 0.3 <= elevation <= 89.6:
         assert 0.3 <= shown.elevation_deg <= 89.6
+
+
+MAST = {"mask_deg": ((0.0, 0.0), (90.0, 0.0), (95.0, 40.0), (105.0, 40.0), (110.0, 0.0))}
+
+
+async def test_the_mask_is_where_it_may_not_turn_with_rule_and_figure() -> None:
+    async with bench(**MAST) as made:
+        with pytest.raises(Refusal, match=r"dish may not point there: azimuth 100\.0, elevation 39\.0 is below") as no:
+            await order(made.antenna.point(AzEl(100.0, 39.0)), made)
+        assert no.value.rule == "mask"
+        assert made.verbs() == ["stop", "where"]
+    async with bench(**MAST, elevation_limits_deg=(0.0, 180.0)) as made:
+        with pytest.raises(Refusal, match=r"leaning over, it looks at azimuth 100\.0, elevation 20\.0") as no:
+            await order(made.antenna.track(AzEl(280.0, 160.0), by="c"), made)
+        assert no.value.rule == "mask"
+
+
+async def test_a_slew_past_the_mast_goes_up_across_and_down() -> None:
+    async with bench(**MAST) as made:
+        await order(made.antenna.point(AzEl(80.0, 10.0)), made)
+        await made.advance(60.0)
+        made.rotator.heard.clear()
+        await order(made.antenna.point(AzEl(120.0, 10.0)), made)
+        lowest = 90.0
+        for _ in range(400):
+            await made.advance(0.2)
+            here = made.rotator.position()
+            if 95 <= here.azimuth_deg <= 105:
+                lowest = min(lowest, here.elevation_deg)
+        assert made.rotator.position() == AzEl(120.0, 10.0)
+        assert [to for verb, to in made.rotator.heard if verb == "point"] == [
+            AzEl(80.0, 40.0), AzEl(120.0, 40.0), AzEl(120.0, 10.0),
+        ]  # fmt: skip
+        assert lowest >= 40.0
+
+
+async def test_a_stop_ends_a_slew_of_several_turns() -> None:
+    async with bench(**MAST) as made:
+        await order(made.antenna.point(AzEl(80.0, 10.0)), made)
+        await made.advance(60.0)
+        await order(made.antenna.point(AzEl(120.0, 10.0)), made)
+        await made.advance(5.0)
+        await order(made.antenna.stop(), made)
+        where = made.rotator.position()
+        await made.advance(60.0)
+        assert made.rotator.position() == where
+
+
+async def test_a_step_beside_the_mask_is_the_one_above_it() -> None:
+    async with bench(mask_deg=((0.0, 7.3),)) as made:
+        await order(made.antenna.point(AzEl(20.0, 7.4)), made)
+        assert made.rotator.heard[-1] == ("point", AzEl(20.0, 8.0))

@@ -35,6 +35,15 @@ def test_the_least_that_must_be_said() -> None:
         ({"slew_deg_s": {"azimuth": 0.0, "elevation": 3.0}}, "greater than 0"),
         ({"azimuth_limits_deg": (0.0, float("nan"))}, "finite number"),
         ({"azimuth_limits_deg": ("0", 450.0)}, "valid number"),
+        (
+            {"mask_deg": ((10.0, 5.0), (0.0, 5.0))},
+            "mask_deg: a horizon needs at least one point, with azimuths that rise",
+        ),
+        ({"mask_deg": ((0.0, 95.0),)}, "mask_deg: the elevations of a horizon lie within"),
+        (
+            {"mask_deg": ((0.0, 5.0),), "park": {"azimuth_deg": 0.0, "elevation_deg": 2.0}},
+            r"park: azimuth 0\.0, elevation 2\.0 is below the mask there, 5\.0 degrees",
+        ),
         ({"name": "Dish 1"}, "should match pattern"),
         ({"parking": "never"}, "Extra inputs are not permitted"),
     ],
