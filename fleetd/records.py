@@ -98,6 +98,11 @@ class Alarm(Record, frozen=True, kw_only=True):
     text: str
     value: Value = None
     limit: Value = None
+    latched: bool = False
+    """Active only because nobody has acknowledged it: its condition is over."""
+    shelved_by: str = ""
+    """Who does not want to hear of it until `shelved_until`; whoever rings bells leaves it out."""
+    shelved_until: datetime | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):

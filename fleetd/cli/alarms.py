@@ -1,15 +1,15 @@
-"""`fleetctl alarms`: what needs attention, and who has seen it."""
+"""`fleetctl alarms`: what needs attention, who has seen it, and who does not want to hear of it for a while."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fleetd.cli import screen
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
-app = typer.Typer(help="See and acknowledge alarms.", rich_markup_mode=None)
+app = typer.Typer(help="See, acknowledge and shelve alarms.", rich_markup_mode=None)
 
 _COLUMNS = {
     "device": "device",
@@ -18,6 +18,7 @@ _COLUMNS = {
     "active": "active",
     "since": "at",
     "seen by": "acknowledged_by",
+    "shelved until": "shelved_until",
     "what": "text",
 }
 
@@ -41,18 +42,47 @@ def list_(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
         screen.print_records(_COLUMNS, answer, empty="no alarms")
 
 
+Device = Annotated[str, typer.Argument(metavar="DEVICE", help="Device of the alarm.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the alarm.", show_default=False)]
+
+
 @app.command()
-def ack(
-    device: Annotated[str, typer.Argument(metavar="DEVICE", help="Device of the alarm.", show_default=False)],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the alarm.", show_default=False)],
-    socket: Socket = DEFAULT_SOCKET,
-    as_json: AsJson = False,
-) -> None:
+def ack(device: Device, name: Name, socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     """Say that an alarm has been seen; it stays listed while its condition lasts."""
     from fleetd.cli.api import Daemon
 
-    answer = Daemon(socket).post("alarms", device, name, "ack")
+    _say(Daemon(socket).post("alarms", device, name, "ack"), f"{device} {name}: acknowledged", as_json=as_json)
+
+
+@app.command()
+def shelve(
+    device: Device,
+    name: Name,
+    length: Annotated[str, typer.Option("--for", metavar="LENGTH", help="How long, as in 30m, 2h or 7d.")],
+    why: Annotated[str, typer.Option(help="The reason, for those who come after you.")] = "",
+    socket: Socket = DEFAULT_SOCKET,
+    as_json: AsJson = False,
+) -> None:
+    """Say that an alarm is not to bother anybody for a while; your name and the end of that time go with it."""
+    from fleetd.cli.api import Daemon
+    from fleetd.cli.times import parse_length
+
+    body = {"for_s": parse_length(length).total_seconds(), "why": why}
+    answer = Daemon(socket).post("alarms", device, name, "shelve", body=body)
+    _say(answer, f"{device} {name}: shelved for {length}", as_json=as_json)
+
+
+@app.command()
+def unshelve(device: Device, name: Name, socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
+    """Let a shelved alarm ring again."""
+    from fleetd.cli.api import Daemon
+
+    answer = Daemon(socket).post("alarms", device, name, "unshelve")
+    _say(answer, f"{device} {name}: no longer shelved", as_json=as_json)
+
+
+def _say(answer: Any, what: str, *, as_json: bool) -> None:
     if as_json:
         screen.print_json(answer)
     else:
-        screen.say(f"{device} {name}: acknowledged")
+        screen.say(what)

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fleetd.devices import Capability, DriverSpec, driver_names, load_driver
 from fleetd.errors import ConfigError
 from fleetd.link.url import LinkUrl, SerialLine, parse_link
+from fleetd.registers.loader import load_map
+from fleetd.registers.model import RegisterMap
 from fleetd.settings import Settings
 from fleetd.strictyaml import Place, Positions, validate
 
@@ -110,6 +113,7 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_reserved(devices),
         *_references(data, devices),
         *_links(devices),
+        *_limits(data, devices),
     ]
     return [positions.line(place, text) for place, text in found]
 
@@ -188,6 +192,32 @@ def _links(devices: Sequence[FoundDevice]) -> Iterator[Fault]:
         holder = units.setdefault((line, unit), device)
         if unit is not None and holder is not device and _shared(device.url):
             yield (*device.place, "settings", "unit"), f"unit {unit} on this line is {holder.name} already"
+
+
+def _limits(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """Limits of the site for devices that there are not, or for values that their register maps do not have."""
+    alarms = data.get("alarms") if isinstance(data, dict) else None
+    for (_, index), limit in _entries(alarms, "limits"):
+        pattern, value, place = limit.get("device"), limit.get("value"), ("alarms", "limits", index)
+        if not isinstance(pattern, str) or not isinstance(value, str):
+            continue
+        meant = [each for each in devices if isinstance(each.name, str) and fnmatchcase(each.name, pattern)]
+        if not meant:
+            names = sorted(each.name for each in devices if isinstance(each.name, str))
+            yield (*place, "device"), f"there is no device {pattern!r}{nearest(pattern, names)}"
+        maps = [register_map for each in meant if (register_map := map_of(each.settings)) is not None]
+        known = sorted({name for register_map in maps for spec in register_map.values for name in spec.names})
+        if maps and len(maps) == len(meant) and value not in known:
+            yield (*place, "value"), f"{pattern} has no value {value!r}{nearest(value, known)}"
+
+
+def map_of(settings: Settings | None) -> RegisterMap | None:
+    """The register map that a driver's settings name in their field `map`, where they do and it can be read."""
+    name = getattr(settings, "map", None)
+    try:
+        return load_map(name) if isinstance(name, str) else None
+    except ConfigError:
+        return None
 
 
 def _shared(url: LinkUrl) -> bool:

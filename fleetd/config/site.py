@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from fleetd.alarms.settings import AlarmsSettings
 from fleetd.config.checks import DeviceReader, cross_faults
 from fleetd.config.overlay import lay_over
 from fleetd.config.paths import absolute, missing_files
@@ -79,6 +80,7 @@ class Site(Settings):
     antennas: tuple[AntennaSettings, ...] = ()
     contacts: ContactsSettings = Field(default_factory=ContactsSettings)
     robots: RobotsSettings = Field(default_factory=RobotsSettings)
+    alarms: AlarmsSettings = Field(default_factory=AlarmsSettings)
     devices: tuple[DeviceSettings, ...] = ()
     log: LogSettings = Field(default_factory=LogSettings)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 import fleetd
-from fleetd.control.answers import HOUSE, MalformedRequest, answer, encode_line, number_of
+from fleetd.control.answers import HOUSE, MalformedRequest, answer, encode_line, number_of, read_body
 from fleetd.control.house import House
 from fleetd.control.peer import peer_of
 from fleetd.hub import Subscription
@@ -28,6 +30,7 @@ _KINDS: dict[str, type] = {
 _WORDS = {kind: word for word, kind in _KINDS.items()}
 _WATCH_CAPACITY = 2_000
 _BATCH = 200
+_MOST_SHELF_S = 86_400.0 * 366  # what is longer than the register allows it refuses itself
 SIGN_OF_LIFE_S = 15.0  # real time; an empty line then shows whether anybody still listens
 
 WATCHERS = web.AppKey("watchers", set[asyncio.Task[Any] | None])
@@ -52,7 +55,7 @@ async def status(request: web.Request) -> web.Response:
             "relay": house.relay.status(),
             "antennas": [antenna.status() for antenna in house.antennas.values()],
             "next_contact": next(iter(house.contacts.booked), None),
-            "alarms": sum(alarm.active for alarm in house.alarms.list()),
+            "alarms": sum(alarm.active and alarm.shelved_by is None for alarm in house.alarms.list()),
             "devices": _devices(house),
         }
     )
@@ -69,6 +72,29 @@ async def ack(request: web.Request) -> web.Response:
     """Acknowledge an alarm."""
     device, name = request.match_info["device"], request.match_info["name"]
     return answer(request.app[HOUSE].alarms.ack(device, name, peer_of(request).issuer))
+
+
+class Shelving(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /v1/alarms/{device}/{name}/shelve."""
+
+    for_s: Annotated[float, Meta(gt=0)]
+    why: Annotated[str, Meta(max_length=200)] = ""
+
+
+@routes.post("/v1/alarms/{device}/{name}/shelve")
+async def shelve(request: web.Request) -> web.Response:
+    """Put an alarm on the shelf for a while."""
+    house, wish = request.app[HOUSE], await read_body(request, Shelving)
+    until = house.clock.now() + timedelta(seconds=min(wish.for_s, _MOST_SHELF_S))
+    device, name = request.match_info["device"], request.match_info["name"]
+    return answer(house.alarms.shelve(device, name, peer_of(request).issuer, until, wish.why))
+
+
+@routes.post("/v1/alarms/{device}/{name}/unshelve")
+async def unshelve(request: web.Request) -> web.Response:
+    """Take an alarm from the shelf."""
+    device, name = request.match_info["device"], request.match_info["name"]
+    return answer(request.app[HOUSE].alarms.unshelve(device, name, peer_of(request).issuer))
 
 
 @routes.get("/v1/relay")

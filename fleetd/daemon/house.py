@@ -16,6 +16,8 @@ import msgspec
 import structlog
 
 from fleetd.alarms import Alarms
+from fleetd.alarms.away import Away
+from fleetd.alarms.limits import Limits
 from fleetd.clock import Clock
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
@@ -24,6 +26,7 @@ from fleetd.contact.sky import Outlook, Satellite
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.daemon.alongside import alongside
+from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
 from fleetd.devices import Driver
 from fleetd.elements.custody import Surroundings
@@ -73,11 +76,12 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
         async def on_command(command: Command) -> None:
             await (await asyncio.shield(dispatching)).submit(command)
 
+        await rooms.alarms.restore()
         relay = Relay(site.relay, store, hub, clock, site.site, on_command)
         try:
             async with (
                 alongside({"relay": relay.run()}),
-                alongside({"fleet": rooms.fleet.watch(hub), "alarms": rooms.alarms.watch(hub)}),
+                alongside({"fleet": rooms.fleet.watch(hub), **_alarm_watches(site, rooms.alarms, hub)}),
                 rooms.elements.begun(),
                 alongside(_device_loops(rooms)),
                 Dispatch.open(site.robots, rooms.fleet, store, hub, clock) as dispatch,
@@ -122,7 +126,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
     }
     position = site.station
     station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
-    alarms = Alarms(clock, hub.publish)
+    alarms = Alarms(clock, hub.publish, store.alarms, site.alarms.latched)
     # Contacts hear of their elements as soon as these are read, which is before they run.
     outlook = Outlook(station, position.horizon)
     contacts = Contacts(ContactSite([], outlook, antennas, site.contacts), hub, progress)
@@ -141,6 +145,15 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
         contacts=contacts,
         alarms=alarms,
     )
+
+
+def _alarm_watches(site: Site, alarms: Alarms, hub: Hub) -> dict[str, Coroutine[Any, Any, None]]:
+    limits = Limits(alarms, limits_of(site), site.alarms.late_after_s)
+    return {
+        "alarms": alarms.run(),
+        "alarms of devices away": Away(alarms, site.alarms.offline_after_s).watch(hub),
+        "alarms of limits": limits.watch(hub),
+    }
 
 
 def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedDevice:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fleetd.registers.limits import Limit, Scalar
 from fleetd.settings import Name, Settings
 
 Table = Literal["coil", "discrete", "input", "holding"]
@@ -27,7 +28,6 @@ with the bytes of each register swapped, CDAB with the registers in reverse, DCB
 Access = Literal["r", "w", "rw"]
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["battery_charge_percent"])]
 Address = Annotated[int, Field(ge=0, le=65535)]
-Scalar = bool | int | float | str
 
 SIZES: Mapping[str, int] = {
     "bool": 1, "u16": 1, "i16": 1, "bits": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4, "string": 1,
@@ -49,6 +49,8 @@ class BitField(Settings):
     """How many bits; a field of one bit without an enum is a truth value, a wider one a number."""
     enum: Mapping[int, Word] = {}
     """The words that its codes stand for."""
+    limits: tuple[Limit, ...] = ()
+    """Lines that it should not cross; each is an alarm."""
     help: str = ""
 
     @model_validator(mode="after")
@@ -92,6 +94,8 @@ class ValueSpec(Settings):
     """Of a coil: it may be set, and never cleared, from outside."""
     poll: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "status"
     """The poll group in which it is read; `never` leaves it out."""
+    limits: tuple[Limit, ...] = ()
+    """Lines that it should not cross; each is an alarm. Those of a `bits` register stand at its fields."""
     help: str = ""
 
     @property
@@ -144,6 +148,8 @@ class ValueSpec(Settings):
             (ranged and not is_number, "minimum and maximum belong to numbers"),
             (low is not None and high is not None and low > high, f"minimum {low} is above maximum {high}"),
             (bool(self.absent) and not is_number, "absent codes belong to numbers"),
+            (bool(self.limits) and self.type == "bits", "limits of a bits register stand at its fields"),
+            (not is_number and any(line.equals is None for line in self.limits), "above and below belong to numbers"),
             (not self.writable and self.set_only, "set_only belongs to coils that can be written"),
             (self.set_only and self.table != "coil", "set_only belongs to coils"),
             (

@@ -1,7 +1,7 @@
 """`Relay`: what the hub publishes gets to a broker, whatever happens to broker, line and process; commands come back.
 
-hub -> outbox (committed) -> MQTT (deleted on its PUBACK). Results alone come to the outbox from the ledger, in the
-transaction that notes what they tell. The node's own status is such a record, too: `offline` is
+hub -> outbox (committed) -> MQTT (deleted on its PUBACK). Results and alarms come to the outbox from the ledger and the
+book of alarms, in the transaction that notes what they tell. The node's own status is such a record, too: `offline` is
 given a number when we connect and goes to the broker as last will, `online` follows; on a graceful stop we publish the
 `offline` ourselves, after a crash it is sent again before the next `online`. A broker that is away costs nothing but
 time.
@@ -23,7 +23,6 @@ from fleetd.clock import Clock
 from fleetd.errors import FleetError, StoreError
 from fleetd.hub import Hub, Subscription
 from fleetd.records import (
-    Alarm,
     AnyRecord,
     Command,
     ContactReport,
@@ -45,7 +44,8 @@ from fleetd.store.store import Store
 
 log = structlog.get_logger(__name__)
 
-_FROM_HUB = (Reading, DeviceStatus, Event, Alarm, ContactReport)  # results are committed with what they tell of
+# Results and alarms are committed with what they tell of.
+_FROM_HUB = (Reading, DeviceStatus, Event, ContactReport)
 _GROUP = 500  # records that go to the outbox together
 _BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.5, 30.0
 _STORE_RETRY_S = 1.0

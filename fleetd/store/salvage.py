@@ -32,6 +32,7 @@ _INSERT = {
     "element_set": "INSERT INTO element_set VALUES (?, ?, ?, ?, ?) ON CONFLICT (norad_id, hash) DO UPDATE SET "
     "state = excluded.state, changed = excluded.changed WHERE excluded.changed > changed",
     "element_source": "INSERT OR IGNORE INTO element_source VALUES (?, ?)",
+    "alarm": "INSERT OR IGNORE INTO alarm VALUES (?, ?, ?)",
     "about": "INSERT INTO about VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
 }
 _SEQUENCES = ("outbox", "ledger", "audit")
@@ -136,6 +137,8 @@ def _recognised(rowid: int, columns: tuple[Column, ...]) -> tuple[str, tuple[Col
             return "element_set", columns
         case (str(url), bytes()) if ":" in url:
             return "element_source", columns
+        case (str(device), str(name), bytes(body)) if device and name and body.startswith(b"{"):
+            return "alarm", columns
         case ("boots" | "version", int()):
             return "about", columns
         case (str(table), int(seq)) if table in _SEQUENCES and 0 <= seq < 1 << 48:

@@ -1,4 +1,4 @@
-"""`Store`: one folder, one daemon, one database; its outbox, ledger, audit chain and orbital elements.
+"""`Store`: one folder, one daemon, one database; its outbox, ledger, audit chain, orbital elements and alarms.
 
 Everything in it is on disk (WAL, synchronous FULL) before the call that put it there returns. A failing disk raises
 StoreError from that call and nothing else: the process goes on, and so does the store once the disk does.
@@ -17,6 +17,7 @@ from pathlib import Path
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
 from fleetd.records import Event, Severity
+from fleetd.store.alarms import AlarmBook
 from fleetd.store.audit import Audit
 from fleetd.store.elements import ElementShelf
 from fleetd.store.ledger import Ledger
@@ -40,6 +41,7 @@ class Store:
     ledger: Ledger
     audit: Audit
     elements: ElementShelf
+    alarms: AlarmBook
 
     @classmethod
     @asynccontextmanager
@@ -68,6 +70,7 @@ class Store:
                     ledger=Ledger(writer, clock, outbox),
                     audit=Audit(writer, clock),
                     elements=ElementShelf(writer),
+                    alarms=AlarmBook(writer, outbox),
                 )
                 if salvaged is not None:
                     await store.outbox.append([news.of(salvaged)])

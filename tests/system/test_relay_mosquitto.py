@@ -52,7 +52,10 @@ class Site:
 
     def say(self, *records: object) -> None:
         for record in records:
-            self.hub.publish(record)  # type: ignore[arg-type]
+            if isinstance(record, Alarm):  # comes with its row in the book of alarms
+                self.store.alarms.note(record.device, record.name, b"{}" if record.active else b"", record)
+            else:
+                self.hub.publish(record)  # type: ignore[arg-type]
 
     async def until(self, true: Callable[[], bool]) -> None:
         while not true():  # noqa: ASYNC110  # the relay's status is read, not heard

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleetd.alarms import Alarms
+from fleetd.alarms.away import Away
 from fleetd.clock import VirtualClock
 from fleetd.errors import Refusal
 from fleetd.hub import Hub
@@ -94,7 +95,7 @@ async def test_a_device_that_stays_away_is_an_alarm_until_it_is_back() -> None:
     def status(state: DeviceState, reason: str = "") -> None:
         hub.publish(DeviceStatus(at=register.clock.now(), device="robot-01", state=state, reason=reason))
 
-    watch = asyncio.create_task(register.alarms.watch(hub, offline_after_s=60.0), name="watch")
+    watch = asyncio.create_task(Away(register.alarms, after_s=60.0).watch(hub), name="watch")
     await register.clock.advance(0)
     status(DeviceState.STALE, "no answer")
     await register.clock.advance(30)
@@ -115,3 +116,67 @@ async def test_a_device_that_stays_away_is_an_alarm_until_it_is_back() -> None:
     assert len(register.told) == 2
     watch.cancel()
     await asyncio.wait([watch])
+
+
+async def test_one_that_latches_stays_active_until_it_is_acknowledged() -> None:
+    register = Register()
+    register.alarms.latched = ("*/battery",)
+    register.low(19.0)
+    register.alarms.clear("robot-01", "battery")
+    [entry] = register.alarms.list()
+    assert (entry.active, entry.latched, entry.cleared_at) == (True, True, NOON)
+    register.low(18.0)  # it comes again before anybody has seen it: the same alarm
+    register.alarms.clear("robot-01", "battery")
+    register.alarms.ack("robot-01", "battery", "me")
+    assert register.alarms.list() == []
+    told = [(alarm.active, alarm.latched) for alarm in register.told if isinstance(alarm, Alarm)]
+    assert told == [(True, False), (True, True), (True, False), (True, True), (False, False)]
+
+
+async def test_one_that_latches_and_was_seen_goes_with_its_condition() -> None:
+    register = Register()
+    register.alarms.raise_("robot-01", "fire", Severity.CRITICAL, "fire", latch=True)
+    register.alarms.ack("robot-01", "fire", "me")
+    register.alarms.clear("robot-01", "fire")
+    assert register.alarms.list() == []
+
+
+async def test_a_shelf_says_who_and_until_when_and_ends_by_itself() -> None:
+    register = Register()
+    register.low(19.0)
+    until = NOON + timedelta(minutes=30)
+    register.alarms.shelve("robot-01", "battery", "me", until, "new pack is on its way")
+    sweep = asyncio.create_task(register.alarms.run(), name="sweep")
+    register.alarms.clear("robot-01", "battery")
+    register.low(12.0)
+    [entry] = register.alarms.list()
+    assert (entry.shelved_by, entry.shelved_until, entry.shelved_why) == ("me", until, "new pack is on its way")
+    told = [record for record in register.told if isinstance(record, Alarm)]
+    assert [(alarm.active, alarm.shelved_by, alarm.shelved_until) for alarm in told[1:]] == [
+        (True, "me", until),
+        (False, "me", until),
+        (True, "me", until),
+    ]
+    await register.clock.advance(1_810)
+    [entry] = register.alarms.list()
+    assert (entry.active, entry.shelved_by) == (True, None)
+    last = [record for record in register.told if isinstance(record, Alarm)][-1]
+    assert (last.active, last.shelved_by) == (True, "")
+    assert [record.name for record in register.told if isinstance(record, Event)] == [
+        "alarm-shelved",
+        "alarm-unshelved",
+    ]
+    sweep.cancel()
+    await asyncio.wait([sweep])
+
+
+def test_only_what_is_in_the_register_is_shelved_and_not_for_ever() -> None:
+    register = Register()
+    register.low(19.0)
+    with pytest.raises(Refusal, match="there is no alarm 'fire'"):
+        register.alarms.shelve("robot-01", "fire", "me", NOON + timedelta(hours=1))
+    for until in (NOON, NOON + timedelta(days=31)):
+        with pytest.raises(Refusal, match="up to 30 days"):
+            register.alarms.shelve("robot-01", "battery", "me", until)
+    with pytest.raises(Refusal, match="not shelved"):
+        register.alarms.unshelve("robot-01", "battery", "me")

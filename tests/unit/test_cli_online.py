@@ -191,6 +191,12 @@ def test_looking_shows_a_table_to_people_and_the_answer_itself_to_programs(
             {"satellite": "tin", "aos": "2026-11-11T12:00:00Z", "antenna": "dish"},
         ),
         (["alarms", "ack", "robot-01", "battery-low"], "/v1/alarms/robot-01/battery-low/ack", {}),
+        (
+            ["alarms", "shelve", "robot-01", "battery-low", "--for", "1h30m", "--why", "new pack"],
+            "/v1/alarms/robot-01/battery-low/shelve",
+            {"for_s": 5400.0, "why": "new pack"},
+        ),
+        (["alarms", "unshelve", "robot-01", "battery-low"], "/v1/alarms/robot-01/battery-low/unshelve", {}),
         (["elements", "accept", "tin"], "/v1/elements/tin/accept", {}),
         (["elements", "reject", "tin"], "/v1/elements/tin/reject", {}),
     ],

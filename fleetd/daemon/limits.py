@@ -1,0 +1,43 @@
+"""Which limits hold for which device: those of its register map, and the site's own in their place or beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from fleetd.alarms.limits import Watched
+from fleetd.config.checks import map_of
+from fleetd.config.site import DeviceSettings, Site
+from fleetd.registers.model import RegisterMap
+
+
+def limits_of(site: Site) -> dict[str, list[Watched]]:
+    """For each device that has any, its limits."""
+    found = {device.name: _limits_of(site, device) for device in site.devices}
+    return {name: limits for name, limits in found.items() if limits}
+
+
+def _limits_of(site: Site, device: DeviceSettings) -> list[Watched]:
+    register_map = map_of(device.settings)
+    units = _units(register_map) if register_map else {}
+    own = [
+        Watched(limit.value, limit, units.get(limit.value, ""))
+        for limit in site.alarms.limits
+        if fnmatchcase(device.name, limit.device)
+    ]
+    taken = {watched.alarm for watched in own}
+    shipped = _of_map(register_map) if register_map and site.alarms.map_limits else ()
+    return [*own, *(watched for watched in shipped if watched.alarm not in taken)]
+
+
+def _of_map(register_map: RegisterMap) -> Iterator[Watched]:
+    for spec in register_map.values:
+        for limit in spec.limits:
+            yield Watched(spec.name, limit, spec.unit)
+        for name, bits in spec.fields.items():
+            for limit in bits.limits:
+                yield Watched(name, limit)
+
+
+def _units(register_map: RegisterMap) -> dict[str, str]:
+    return {spec.name: spec.unit for spec in register_map.values}
