@@ -24,7 +24,7 @@ TRIED = {
     "easycomm3": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 204`",
     "gs232a": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 602`",
     "gs232b": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 603`; one captured answer",
-    "kiss": "its sim over pty and TCP; the published examples of the protocol",
+    "kiss": "its sim over pty and TCP; Dire Wolf 1.6 over TCP, with audio on its other side both ways",
     "little-donkey": "its sim over Modbus TCP, RTU and RTU over TCP; pymodbus' server as the far end",
     "rotctld": f"its sim over TCP; {HAMLIB}'s own `rotctld` with its dummy rotator (`-m 1`)",
     "servo-rotator": "its sim over Modbus TCP, RTU and RTU over TCP; the register map is our own, and no product's",

@@ -4,6 +4,7 @@
     ├── ConfigError      a file that people write is wrong      site.yaml:8:13: devices.1.link: unknown scheme 'usb'
     ├── ElementsError    an element set cannot be used          candy-tin.tle:2: checksum is 4, the digits give 7
     ├── Refusal          fleetd itself says no, and by which rule     elevation 95.0 is above the limit of 90.0
+    ├── FrameError       bytes off the air break their format     the packet is cut: 40 of 52 bytes are there
     ├── StoreError       the store cannot be opened or written  /var/lib/fleetd is in use by pid 812
     └── DeviceError      one device did not do what was asked
         ├── LinkLost     its byte stream is gone or cannot be opened
@@ -40,6 +41,15 @@ class ElementsError(FleetError):
 
 class Refusal(FleetError):
     """fleetd refuses an act before it reaches any wire; `rule` is a stable word for programs."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        self.rule = rule
+        self.reason = reason
+        super().__init__(reason)
+
+
+class FrameError(FleetError):
+    """A frame or packet breaks its format: nothing in it is believed. `rule` is a stable word for counters."""
 
     def __init__(self, rule: str, reason: str) -> None:
         self.rule = rule
