@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from fleetd.clock import Clock
 from fleetd.errors import ConfigError, Refusal
-from fleetd.gate import TransmitGate
+from fleetd.gate import FrameGate
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
 from fleetd.records import Value
@@ -257,7 +257,7 @@ class Tnc(Protocol):
     """A terminal node controller: frames from and to the air, one radio port or several."""
 
     @property
-    def gate(self) -> TransmitGate:
+    def gate(self) -> FrameGate:
         """Shut but while a contact holds it open; nothing is sent past it."""
         ...
 

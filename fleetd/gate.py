@@ -1,4 +1,4 @@
-"""`TransmitGate`: what stands between a frame and the air, in every driver that can transmit.
+"""`FrameGate`: what stands between a frame and the air, in every driver of a TNC.
 
 Shut unless somebody holds it open; whoever does says, frame by frame, whether transmitting is allowed now. Not here:
 that judgement itself.
@@ -15,7 +15,7 @@ Permit = Callable[[], None]
 """Returns if transmitting is allowed at this instant; raises Refusal saying why not."""
 
 
-class TransmitGate:
+class FrameGate:
     """Open for one holder at a time, and only for as long as a context lasts."""
 
     def __init__(self) -> None:

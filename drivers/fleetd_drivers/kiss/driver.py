@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from fleetd.clock import Clock
 from fleetd.devices import DriverSpec, TncFrame
 from fleetd.errors import Refusal, ReplyTimeout
-from fleetd.gate import TransmitGate
+from fleetd.gate import FrameGate
 from fleetd.link.ports import Ports
 from fleetd.link.stream import Link
 from fleetd.link.url import LinkUrl
@@ -62,7 +62,7 @@ class Kiss:
     """One TNC on one link."""
 
     def __init__(self, link: Link, settings: KissSettings) -> None:
-        self.gate = TransmitGate()
+        self.gate = FrameGate()
         self.ignored = 0
         """Frames that were no data, or of ports that are not used."""
         self._link = link
