@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from counters import Counters
 
 REQUIRE_PEERS = os.environ.get("FLEETD_REQUIRE_PEERS") == "1"
 SBIN = "/usr/sbin:/sbin"
@@ -27,6 +28,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"needs {', '.join(missing)}, and FLEETD_REQUIRE_PEERS is set", pytrace=False)
         if missing:
             pytest.skip(f"needs {', '.join(missing)}: install it to run this test")
+
+
+@pytest.fixture
+def counters(record_property: Callable[[str, object], None]) -> Counters:
+    """Note figures of a test; they are printed at the end of the run."""
+
+    def note(**figures: float) -> None:
+        for name, figure in figures.items():
+            record_property(name, figure)
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    counted = [report for report in reports if getattr(report, "user_properties", None)]
+    if counted:
+        terminalreporter.section("counted")
+    for report in counted:
+        figures = ", ".join(f"{name} {figure:,g}" for name, figure in report.user_properties)
+        terminalreporter.line(f"{report.nodeid.rpartition('::')[2]}: {figures}")
 
 
 def _descriptors() -> set[str]:

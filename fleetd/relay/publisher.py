@@ -241,7 +241,8 @@ class Publisher:
                 self._send_next(uplink, sent)
             return
         self._in_flight.pop(sent.row.seq, None)
-        self._room_again.set()
+        if len(self._in_flight) <= self._window // 2:  # not for every one: each time costs a turn and a write
+            self._room_again.set()
         if refusal is None:
             self._acknowledged(sent.row, sent.topic)
             return

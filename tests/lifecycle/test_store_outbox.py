@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from counters import Counters
 
 from fleetd.clock import VirtualClock
 from fleetd.errors import StoreError
@@ -305,8 +306,8 @@ def test_after_kill_9_all_that_was_promised_is_there_and_nothing_is_invented(tmp
     asyncio.run(check())
 
 
-async def test_every_cut_of_the_log_opens_with_a_prefix_of_what_was_committed(tmp_path: Path) -> None:
-    """A power cut may leave any prefix of the write-ahead log: what was synced before stays, nothing is made up."""
+async def cuts_of_the_log(tmp_path: Path, step: int) -> int:
+    """Open the store with every so many bytes of its log, and zeros behind; returns how many lengths were tried."""
     live, marks = tmp_path / "live", [0]
     async with opened(live) as store:
         wal = live / f"{schema.FILE}-wal"
@@ -316,16 +317,31 @@ async def test_every_cut_of_the_log_opens_with_a_prefix_of_what_was_committed(tm
         for name in (schema.FILE, wal.name):
             shutil.copy(live / name, tmp_path / name)
     whole = (tmp_path / wal.name).read_bytes()
-    for cut in [*range(0, len(whole), 4001), *marks[1:], len(whole)]:
-        folder = tmp_path / f"cut-{cut}"
-        folder.mkdir(exist_ok=True)
+    lengths = sorted({*range(0, len(whole), step), *marks[1:], len(whole)})
+    folder = tmp_path / "cut"
+    for cut in lengths:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         shutil.copy(tmp_path / schema.FILE, folder / schema.FILE)
         (folder / wal.name).write_bytes(whole[:cut] + bytes(min(len(whole) - cut, 512)))
         synced = sum(mark <= cut for mark in marks[1:])
         async with opened(folder) as store:
             found = numbers(await store.outbox.read())
-        assert found == list(range(len(found)))
-        assert len(found) >= 2 * synced
+        assert found == list(range(len(found))), "nothing is made up"
+        assert len(found) >= 2 * synced, "what was synced stays"
+    return len(lengths)
+
+
+async def test_row_2_a_log_cut_anywhere_opens_with_a_prefix_of_what_was_committed(
+    tmp_path: Path, counters: Counters
+) -> None:
+    counters(prefixes=await cuts_of_the_log(tmp_path, 4001), missing=0, invented=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+async def test_row_2_every_byte_prefix_of_the_log(tmp_path: Path, counters: Counters) -> None:
+    counters(prefixes=await cuts_of_the_log(tmp_path, 1), missing=0, invented=0)
 
 
 async def test_a_file_of_random_bytes_is_set_aside_and_said(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from counters import Counters
 
 from fleetd.clock import VirtualClock
 from fleetd.errors import StoreError
@@ -119,11 +120,11 @@ async def test_row_3_a_flipped_bit_anywhere_is_found_and_costs_its_record_alone(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-async def test_row_3_ten_thousand_flipped_bits(recorded: Path, copies: Path) -> None:
+async def test_row_3_ten_thousand_flipped_bits(recorded: Path, copies: Path, counters: Counters) -> None:
     size = (recorded / schema.FILE).stat().st_size
     draw = random.Random(33)
     missing, silent = await flips(recorded, copies, [draw.randrange(size * 8) for _ in range(10_000)])
-    print(f"flips 10000, missing {missing}, silent {silent}")  # noqa: T201  # the figures of the run
+    counters(flips=10_000, missing=missing, silent=silent)
     assert silent == 0
 
 
@@ -146,8 +147,10 @@ async def test_row_2_a_file_cut_anywhere_starts_and_keeps_whole_pages(recorded: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-async def test_row_2_every_byte_prefix_of_the_file(recorded: Path, copies: Path) -> None:
-    await cuts(recorded, copies, list(range((recorded / schema.FILE).stat().st_size)))
+async def test_row_2_every_byte_prefix_of_the_file(recorded: Path, copies: Path, counters: Counters) -> None:
+    size = (recorded / schema.FILE).stat().st_size
+    await cuts(recorded, copies, list(range(size)))
+    counters(prefixes=size, failed_starts=0, silent=0)
 
 
 async def test_a_broken_page_is_healed_while_the_store_is_open(tmp_path: Path) -> None:

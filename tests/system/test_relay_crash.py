@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from brokers import Heard, Listener, Mosquitto, listening
+from counters import Counters
 
 pytestmark = pytest.mark.peer("mosquitto", "mosquitto_sub")
 
@@ -97,7 +98,7 @@ def numbers(messages: list[Heard], device: str) -> list[int]:
     return [one.body["seq"] for one in messages if one.topic.endswith(f"{device}/reading")]
 
 
-async def crash_loop(tmp_path: Path, broker: Mosquitto, kills: int) -> None:
+async def crash_loop(tmp_path: Path, broker: Mosquitto, kills: int, counters: Counters) -> None:
     draw = random.Random(20261111)
     async with listening(broker) as listener, child_of(tmp_path / "store", broker) as child:
         for _ in range(kills):
@@ -110,7 +111,8 @@ async def crash_loop(tmp_path: Path, broker: Mosquitto, kills: int) -> None:
     kept = firsts(listener.heard)
     seqs = sorted(seq for _, _, seq in kept)
     lost = child.committed - set(seqs)
-    print(f"kills {kills}, committed {len(child.committed)}, heard {len(listener.heard)}, lost {len(lost)}")  # noqa: T201  # the figures of the run
+    counters(kills=kills, produced=seqs[-1], acknowledged=len(kept), sent_twice=len(listener.heard) - len(kept))
+    counters(promised=len(child.committed), lost=len(lost), duplicates=len(seqs) - len(set(seqs)))
     assert not lost
     assert len(seqs) == len(set(seqs)), "one number, two records"
     assert seqs == list(range(1, seqs[-1] + 1)), "no hole, nothing invented"
@@ -129,14 +131,20 @@ def max_seq(heard: Listener) -> tuple[str, str, int]:
     return max((one.key for one in heard.heard), key=lambda key: key[2])
 
 
-async def test_ten_kills_lose_nothing(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    await crash_loop(tmp_path, mosquitto, 10)
+async def test_row_1_ten_kills_lose_nothing(tmp_path: Path, mosquitto: Mosquitto, counters: Counters) -> None:
+    await crash_loop(tmp_path, mosquitto, 10, counters)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-async def test_two_hundred_kills_lose_nothing(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    await crash_loop(tmp_path, mosquitto, 200)
+async def test_row_1_two_hundred_kills_lose_nothing(tmp_path: Path, mosquitto: Mosquitto, counters: Counters) -> None:
+    await crash_loop(tmp_path, mosquitto, 200, counters)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_row_1_a_thousand_kills_lose_nothing(tmp_path: Path, mosquitto: Mosquitto, counters: Counters) -> None:
+    await crash_loop(tmp_path, mosquitto, 1000, counters)
 
 
 async def test_the_last_will_is_seen_after_kill_9_and_told_again_with_the_same_number(
