@@ -157,6 +157,8 @@ class ContactReport(Record, frozen=True, kw_only=True):
     rms_pointing_error_deg: float | None
     off_beam_s: float
     """For how long the satellite was outside the beam, or nobody knows."""
+    stowed_s: float = 0.0
+    """For how long of that the antenna was stowed from the wind; it counts as off the beam, not as pointing error."""
     planned_off_beam_s: float = 0.0
     planned_max_error_deg: float | None = None
     turn_rounds: int = 0

@@ -19,6 +19,7 @@ from fleetd.cli import (
     doctor,
     drivers,
     elements,
+    maintenance,
     online,
     passes,
     ports,
@@ -92,6 +93,7 @@ app.command()(online.status)
 app.command()(passes.passes)
 app.command(context_settings={"ignore_unknown_options": True})(antenna.antenna)
 app.add_typer(contacts.app, name="contacts")
+app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(robots.app, name="robots")
 app.command()(stop.stop)
 app.add_typer(alarms.app, name="alarms")

@@ -25,6 +25,7 @@ _SHARED = "modbus+"  # schemes of lines on which several units may live
 
 _NAMED_BY_ANTENNAS: tuple[tuple[tuple[str, ...], Capability], ...] = (
     (("rotator",), "rotator"),
+    (("wind", "sensor"), "sensor"),
     (("rig",), "rig"),
     (("tnc",), "tnc"),
     (("radio", "preamp"), "switch"),

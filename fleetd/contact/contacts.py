@@ -142,10 +142,12 @@ class Contacts:
             antenna = self._site.antennas[contact.antenna]
             begin = contact.candidate.begin - timedelta(seconds=antenna.settings.pre_position_s)
             if now >= contact.candidate.end:
-                self._diary.ended(contact, "missed", "its time went by")
-                self._say(contact.antenna, "contact-missed", contact.id, contact.candidate, Severity.WARNING)
+                reason = "; ".join(filter(None, ("its time went by", antenna.interlock.wind)))
+                self._diary.ended(contact, "missed", reason)
+                text = f"{contact.id}: {reason}"
+                self._say(contact.antenna, "contact-missed", text, contact.candidate, Severity.WARNING)
                 self._replan()
-            elif now >= begin and self._free(antenna):
+            elif now >= begin and self._free(antenna) and not antenna.interlock.wind:
                 self._start(contact, antenna, tasks)
 
     def _free(self, antenna: Antenna) -> bool:

@@ -44,6 +44,7 @@ class Worker:
         self._tally: Tally | None = None
         self._hindrance = ""
         self._trouble = ""
+        self._stowed_s = 0.0
         self._marks: deque[tuple[datetime, str, str]] = deque()
         self._started_at = self._clock.now()
         self._ahead_s = self._civil_ahead_s()
@@ -104,6 +105,8 @@ class Worker:
         path, tally = self._path, self._tally
         if path is None or tally is None:
             raise RuntimeError("a contact is tracked before it is planned")
+        if self._antenna.interlock.wind:
+            tally.hindered()  # it is being stowed: where it points is nobody's error
         measured = await self._look()
         lead = timedelta(seconds=self._antenna.settings.tracking_period_s / 2)
         try:
@@ -111,6 +114,8 @@ class Worker:
         except Refusal as no:
             if no.rule == "stopped":
                 raise
+            if no.rule == "wind" and self._clock.now() >= self._candidate.begin:
+                self._stowed_s += self._antenna.settings.tracking_period_s
             self._hindered(no.reason)
         except DeviceError as error:
             self._hindered(str(error))
@@ -199,6 +204,7 @@ class Worker:
             max_pointing_error_deg=tally.max_error_deg if tally else None,
             rms_pointing_error_deg=tally.rms_error_deg if tally else None,
             off_beam_s=tally.off_beam_s if tally else candidate.duration_s,
+            stowed_s=round(self._stowed_s, 1),
             planned_off_beam_s=path.off_beam_s if path else 0.0,
             planned_max_error_deg=path.max_error_deg if path else None,
             turn_rounds=path.turn_rounds if path else 0,

@@ -9,6 +9,7 @@ from fleetd.alarms import Alarms
 from fleetd.clock import Clock
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts
+from fleetd.contact.maintenance import Maintenance
 from fleetd.devices import Capability
 from fleetd.elements.keeper import Keeper
 from fleetd.errors import Refusal
@@ -44,6 +45,7 @@ class House:
     dispatch: Dispatch
     antennas: Mapping[str, Antenna]
     contacts: Contacts
+    maintenance: Maintenance
     elements: Keeper
     alarms: Alarms
     devices: Sequence[SupervisedDevice]

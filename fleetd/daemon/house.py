@@ -7,8 +7,10 @@ stopped, devices left, and last the relay, which by then has heard of all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,15 @@ from fleetd.clock import Clock
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.sky import Outlook, Satellite
+from fleetd.contact.wind import WindWatch
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.daemon.alongside import alongside
 from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
-from fleetd.devices import Driver
+from fleetd.devices import AzEl, Driver
 from fleetd.elements.custody import Surroundings
 from fleetd.elements.keeper import Keeper
 from fleetd.elements.kept import Kept
@@ -36,6 +40,7 @@ from fleetd.hub import Hub
 from fleetd.link.ports import Ports
 from fleetd.notify import Notifier
 from fleetd.orbit.station import Station
+from fleetd.orbit.sun import sun_direction_deg
 from fleetd.records import Command
 from fleetd.relay.relay import Relay
 from fleetd.robots.dispatch import Dispatch
@@ -60,6 +65,8 @@ class Rooms:
     pollers: Mapping[str, Poller]
     fleet: Fleet
     contacts: Contacts
+    maintenance: Maintenance
+    winds: Mapping[str, WindWatch]
     alarms: Alarms
 
 
@@ -83,6 +90,8 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 alongside({"relay": relay.run()}),
                 alongside({"fleet": rooms.fleet.watch(hub), **_alarm_watches(site, rooms.alarms, hub)}),
                 rooms.elements.begun(),
+                _under_maintenance(rooms.maintenance),
+                alongside({f"wind for {name}": watch.run() for name, watch in rooms.winds.items()}),
                 alongside(_device_loops(rooms)),
                 Dispatch.open(site.robots, rooms.fleet, store, hub, clock) as dispatch,
                 alongside({"contacts": rooms.contacts.run(), "elements": rooms.elements.run()}),
@@ -104,8 +113,10 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
     supervision = Supervision(clock, hub.publish, progress)
     ports = Ports()
     devices = {settings.name: _device(settings, ports, clock) for settings in site.devices}
+    position = site.station
+    station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
     antennas = {
-        settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub)
+        settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub, _sun_over(station))
         for settings in site.antennas
     }
     pollers = {
@@ -124,8 +135,6 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
         for settings in site.devices
         if settings.spec.capability == "robot"
     }
-    position = site.station
-    station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
     alarms = Alarms(clock, hub.publish, store.alarms, site.alarms.latched)
     # Contacts hear of their elements as soon as these are read, which is before they run.
     outlook = Outlook(station, position.horizon)
@@ -143,6 +152,12 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
         pollers=pollers,
         fleet=Fleet(members, site.robots.places),
         contacts=contacts,
+        maintenance=Maintenance(antennas, store.maintenance, clock, hub.publish),
+        winds={
+            settings.name: WindWatch(antennas[settings.name], settings.wind, hub, alarms)
+            for settings in site.antennas
+            if settings.wind is not None
+        },
         alarms=alarms,
     )
 
@@ -154,6 +169,18 @@ def _alarm_watches(site: Site, alarms: Alarms, hub: Hub) -> dict[str, Coroutine[
         "alarms of devices away": Away(alarms, site.alarms.offline_after_s).watch(hub),
         "alarms of limits": limits.watch(hub),
     }
+
+
+def _sun_over(station: Station) -> Callable[[datetime], AzEl]:
+    return lambda when: AzEl(*sun_direction_deg(station, when))
+
+
+@asynccontextmanager
+async def _under_maintenance(maintenance: Maintenance) -> AsyncIterator[None]:
+    """What is locked is known before anything can move."""
+    await maintenance.load()
+    async with alongside({"maintenance": maintenance.run()}):
+        yield
 
 
 def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedDevice:
@@ -194,6 +221,7 @@ def _house(site: Site, clock: Clock, hub: Hub, store: Store, rooms: Rooms, relay
         dispatch=dispatch,
         antennas=rooms.antennas,
         contacts=rooms.contacts,
+        maintenance=rooms.maintenance,
         alarms=rooms.alarms,
         elements=rooms.elements,
         devices=rooms.devices,

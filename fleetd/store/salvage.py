@@ -33,6 +33,7 @@ _INSERT = {
     "state = excluded.state, changed = excluded.changed WHERE excluded.changed > changed",
     "element_source": "INSERT OR IGNORE INTO element_source VALUES (?, ?)",
     "alarm": "INSERT OR IGNORE INTO alarm VALUES (?, ?, ?)",
+    "maintenance": "INSERT OR IGNORE INTO maintenance VALUES (?, ?)",
     "about": "INSERT INTO about VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
 }
 _SEQUENCES = ("outbox", "ledger", "audit")
@@ -139,6 +140,8 @@ def _recognised(rowid: int, columns: tuple[Column, ...]) -> tuple[str, tuple[Col
             return "element_source", columns
         case (str(device), str(name), bytes(body)) if device and name and body.startswith(b"{"):
             return "alarm", columns
+        case (str(), bytes(body)) if _is_entry(body):
+            return "maintenance", columns
         case ("boots" | "version", int()):
             return "about", columns
         case (str(table), int(seq)) if table in _SEQUENCES and 0 <= seq < 1 << 48:
@@ -152,6 +155,13 @@ def _is_command(body: bytes) -> bool:
     except msgspec.MsgspecError:
         return False
     return True
+
+
+def _is_entry(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except msgspec.MsgspecError:
+        return False
 
 
 _KINDS = {str(kind): kind for kind in Kind}

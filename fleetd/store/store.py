@@ -22,6 +22,7 @@ from fleetd.store.audit import Audit
 from fleetd.store.elements import ElementShelf
 from fleetd.store.ledger import Ledger
 from fleetd.store.lock import locked
+from fleetd.store.maintenance import MaintenanceShelf
 from fleetd.store.outbox import Outbox
 from fleetd.store.salvage import Salvaged, finish, save
 from fleetd.store.schema import open_database
@@ -42,6 +43,7 @@ class Store:
     audit: Audit
     elements: ElementShelf
     alarms: AlarmBook
+    maintenance: MaintenanceShelf
 
     @classmethod
     @asynccontextmanager
@@ -71,6 +73,7 @@ class Store:
                     audit=Audit(writer, clock),
                     elements=ElementShelf(writer),
                     alarms=AlarmBook(writer, outbox),
+                    maintenance=MaintenanceShelf(writer),
                 )
                 if salvaged is not None:
                     await store.outbox.append([news.of(salvaged)])

@@ -21,6 +21,7 @@ from robots_bench import NOON, Bench, FakeRobot, bench
 from fleetd.alarms import Alarms
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.settings import AntennaSettings, ContactsSettings, DirectionSettings, SlewSettings
 from fleetd.contact.sky import Outlook, Satellite
 from fleetd.control import server
@@ -135,6 +136,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             dispatch=site.dispatch,
             antennas=antennas,
             contacts=contacts,
+            maintenance=Maintenance(antennas, site.store.maintenance, site.clock, site.hub.publish),
             elements=keeper,
             alarms=alarms,
             devices=[SupervisedDevice(device, "rotator", "gs232b", "serial:///dev/ttyUSB0")],
