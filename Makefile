@@ -48,6 +48,7 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@echo "schema: ok"
 	@$(BIN)/python docs/man/build.py --check && echo "man pages: ok"
 	@$(BIN)/python docs/supported.py --check && echo "supported devices: ok"
+	@$(BIN)/python docs/messages.py --check && echo "messages: ok"
 
 man: $(READY)  ## man pages and the command reference, from the programs' own help
 	@$(BIN)/python docs/man/build.py

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -107,3 +107,8 @@ def _unreadable(rule: str, reason: str, device: str, payload: bytes) -> Unreadab
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return UnreadableCommand(rule, reason, device=device)
     return UnreadableCommand(rule, reason, device=device, id=seen.id, action=seen.action[:64])
+
+
+def command_schema() -> dict[str, Any]:
+    """The JSON Schema of a command as it comes in."""
+    return msgspec.json.schema(_Wanted)
