@@ -13,12 +13,14 @@ from typer.core import TyperGroup
 from fleetd.cli import (
     alarms,
     antenna,
+    audit,
     config,
     contacts,
     device,
     doctor,
     drivers,
     elements,
+    keys,
     maintenance,
     online,
     passes,
@@ -26,6 +28,7 @@ from fleetd.cli import (
     registers,
     robots,
     screen,
+    sign,
     stop,
 )
 from fleetd.cli.options import Exit, wants_json
@@ -99,7 +102,9 @@ app.command()(stop.stop)
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(elements.app, name="elements")
 app.command()(online.relay)
-app.command()(online.audit)
+app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
+app.command()(sign.sign)
 app.command()(online.watch)
 app.command(context_settings={"ignore_unknown_options": True})(device.device)
 app.command()(drivers.drivers)

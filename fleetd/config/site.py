@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from fleetd.access.settings import AccessSettings
 from fleetd.alarms.settings import AlarmsSettings
 from fleetd.config.checks import DeviceReader, cross_faults
 from fleetd.config.overlay import lay_over
@@ -79,6 +80,7 @@ class Site(Settings):
     elements: ElementsSettings = Field(default_factory=ElementsSettings)
     antennas: tuple[AntennaSettings, ...] = ()
     contacts: ContactsSettings = Field(default_factory=ContactsSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
     robots: RobotsSettings = Field(default_factory=RobotsSettings)
     alarms: AlarmsSettings = Field(default_factory=AlarmsSettings)
     devices: tuple[DeviceSettings, ...] = ()

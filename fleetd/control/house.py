@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fleetd.access.matrix import Access
 from fleetd.alarms import Alarms
 from fleetd.clock import Clock
 from fleetd.contact.antenna import Antenna
@@ -40,6 +41,7 @@ class House:
     clock: Clock
     hub: Hub
     store: Store
+    access: Access
     relay: Relay
     fleet: Fleet
     dispatch: Dispatch

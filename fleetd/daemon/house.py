@@ -17,6 +17,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from fleetd.access.matrix import Access
+from fleetd.access.witness import Witness
 from fleetd.alarms import Alarms
 from fleetd.alarms.away import Away
 from fleetd.alarms.limits import Limits
@@ -43,8 +45,10 @@ from fleetd.orbit.station import Station
 from fleetd.orbit.sun import sun_direction_deg
 from fleetd.records import Command
 from fleetd.relay.relay import Relay
+from fleetd.relay.signed import Signatures
 from fleetd.robots.dispatch import Dispatch
 from fleetd.robots.fleet import Fleet, Member
+from fleetd.robots.journal import Journal
 from fleetd.robots.poll import Poller, Rhythm
 from fleetd.store.store import Store
 from fleetd.supervise import Backoff, Device, Progress, Supervision
@@ -58,6 +62,7 @@ _IDLE_LOOK_S = 1.0
 class Rooms:
     """What a site is made of, built and not yet running."""
 
+    access: Access
     supervision: Supervision
     devices: Sequence[SupervisedDevice]
     elements: Keeper
@@ -81,10 +86,12 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
         dispatching: asyncio.Future[Dispatch] = asyncio.get_running_loop().create_future()
 
         async def on_command(command: Command) -> None:
-            await (await asyncio.shield(dispatching)).submit(command)
+            await (await asyncio.shield(dispatching)).submit_all(command)
 
         await rooms.alarms.restore()
-        relay = Relay(site.relay, store, hub, clock, site.site, on_command)
+        signatures = await Signatures.known(site.site, rooms.access, store.counters, clock)
+        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures)
+        journal = Journal(store, hub, clock)
         try:
             async with (
                 alongside({"relay": relay.run()}),
@@ -93,9 +100,14 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 _under_maintenance(rooms.maintenance),
                 alongside({f"wind for {name}": watch.run() for name, watch in rooms.winds.items()}),
                 alongside(_device_loops(rooms)),
-                Dispatch.open(site.robots, rooms.fleet, store, hub, clock) as dispatch,
+                Dispatch.open(site.robots, rooms.fleet, journal, rooms.access) as dispatch,
                 alongside({"contacts": rooms.contacts.run(), "elements": rooms.elements.run()}),
-                alongside({"watchdog": _watch(rooms.supervision.progress, notifier)}),
+                alongside(
+                    {
+                        "watchdog": _watch(rooms.supervision.progress, notifier),
+                        "audit witness": Witness(store.audit, hub, clock).run(),
+                    }
+                ),
                 serve(_house(site, clock, hub, store, rooms, relay, dispatch), Path(site.control.socket)),
             ):
                 dispatching.set_result(dispatch)
@@ -145,12 +157,13 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
 
     around = Surroundings(store.elements, progress, hub.publish, alarms, renewed)
     return Rooms(
+        access=Access(site.access),
         supervision=supervision,
         devices=list(devices.values()),
         elements=Keeper(site.satellites, site.elements, around),
         antennas=antennas,
         pollers=pollers,
-        fleet=Fleet(members, site.robots.places),
+        fleet=Fleet(members, site.robots.places, site.robots.groups),
         contacts=contacts,
         maintenance=Maintenance(antennas, store.maintenance, clock, hub.publish),
         winds={
@@ -216,6 +229,7 @@ def _house(site: Site, clock: Clock, hub: Hub, store: Store, rooms: Rooms, relay
         clock=clock,
         hub=hub,
         store=store,
+        access=rooms.access,
         relay=relay,
         fleet=rooms.fleet,
         dispatch=dispatch,

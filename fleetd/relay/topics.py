@@ -6,7 +6,7 @@
     <device>/result           Result
     alarm/<device>/<name>     Alarm             retained while active; see `messages` for its end
     contact, event            ContactReport, Event
-    <device>/command          incoming
+    <device>/command          incoming; for a group's name, or `all`, to each of its robots
 
 A payload is the record's JSON with `node`, `boot` and `seq` in front. No two different messages share the three; a
 consumer that has seen them drops the message, and finds gaps by `seq`, which rises by one over all of a node's records.
@@ -25,7 +25,7 @@ from fleetd.errors import ConfigError
 from fleetd.store.rows import Kind, Row
 
 ROOT = "fleetd"
-RESERVED = frozenset({"status", "contact", "event", "alarm"})
+RESERVED = frozenset({"status", "contact", "event", "alarm", "all"})
 """Words that a device may not be called, for they stand where a device's name would."""
 
 LEVELS = {Kind.READING: "reading", Kind.STATUS: "status", Kind.RESULT: "result"}

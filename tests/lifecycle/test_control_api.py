@@ -18,6 +18,8 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession, UnixConnector
 from robots_bench import NOON, Bench, FakeRobot, bench
 
+from fleetd.access.matrix import Access
+from fleetd.access.settings import AccessSettings
 from fleetd.alarms import Alarms
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
@@ -129,6 +131,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             clock=site.clock,
             hub=site.hub,
             store=site.store,
+            access=Access(AccessSettings()),
             relay=Relay(
                 RelaySettings(brokers=["mqtt://127.0.0.1:1"]), site.store, site.hub, site.clock, "hangzhou", _ignore
             ),
