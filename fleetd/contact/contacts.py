@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.diary import Diary
+from fleetd.contact.downlinking import ContactDownlink, ContactScene
 from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import LOOK_BACK, Outlook, Satellite, candidates_of, chart_of, passes_of
 from fleetd.contact.worker import Worker
+from fleetd.downlink.reception import Reception
 from fleetd.errors import ElementsError
 from fleetd.hub import Hub
 from fleetd.orbit.passes import Pass
@@ -39,6 +41,8 @@ class ContactSite:
     outlook: Outlook
     antennas: Mapping[str, Antenna]
     settings: ContactsSettings
+    receptions: Mapping[str, Reception] = field(default_factory=dict)
+    """Where the frames of an antenna arrive, by its name, for those that have a TNC."""
 
 
 class Contacts:
@@ -142,12 +146,10 @@ class Contacts:
             antenna = self._site.antennas[contact.antenna]
             begin = contact.candidate.begin - timedelta(seconds=antenna.settings.pre_position_s)
             if now >= contact.candidate.end:
-                reason = "; ".join(filter(None, ("its time went by", antenna.interlock.wind)))
-                self._diary.ended(contact, "missed", reason)
-                text = f"{contact.id}: {reason}"
-                self._say(contact.antenna, "contact-missed", text, contact.candidate, Severity.WARNING)
+                self._diary.ended(contact, "missed", "its time went by")
+                self._say(contact.antenna, "contact-missed", contact.id, contact.candidate, Severity.WARNING)
                 self._replan()
-            elif now >= begin and self._free(antenna) and not antenna.interlock.wind:
+            elif now >= begin and self._free(antenna):
                 self._start(contact, antenna, tasks)
 
     def _free(self, antenna: Antenna) -> bool:
@@ -164,11 +166,17 @@ class Contacts:
             self._say(contact.antenna, "contact-refused", f"{contact.id}: {error}", candidate, Severity.WARNING)
             self._replan()
             return
-        worker = Worker(contact, antenna, sky, self._hub)
+        worker = Worker(contact, antenna, sky, self._hub, self._downlink(contact, antenna, sky))
         task = tasks.create_task(worker.run(), name=f"contact-{contact.id}")
         self._running[contact.id] = (worker, task)
         self._diary.begun(contact)
         task.add_done_callback(lambda _: self._ended(worker))
+
+    def _downlink(self, contact: Contact, antenna: Antenna, sky: Trajectory) -> ContactDownlink:
+        satellite = self._satellites.get(contact.candidate.satellite)
+        downlink_hz = satellite.settings.downlink_hz if satellite else None
+        scene = ContactScene(contact, antenna, sky, downlink_hz)
+        return ContactDownlink(self._site.receptions.get(antenna.name), scene)
 
     def _ended(self, worker: Worker) -> None:
         self._running.pop(worker.contact.id, None)

@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from fleetd.contact.clearance import Obstruction
 from fleetd.contact.radiosettings import RadioSettings
-from fleetd.contact.safetysettings import CableSettings, MaintenanceSettings, WindSettings
 from fleetd.devices import AzEl
 from fleetd.orbit.horizon import HorizonMask
 from fleetd.settings import Name, PositiveSeconds, Settings
@@ -78,26 +77,11 @@ class AntennaSettings(Settings):
     """Whether contacts through this antenna may transmit at all; needs a rig."""
     offset: DirectionSettings = DirectionSettings(azimuth_deg=0.0, elevation_deg=0.0)
     """What the rotator's scale shows when the antenna points at azimuth 0, elevation 0; set when it is surveyed."""
-    stow: DirectionSettings | None = None
-    """Where the wind can do it the least harm; where it rests if it is left out."""
-    wind: WindSettings | None = None
-    """From which wind on it is stowed. Left out: no wind is watched."""
-    cable: CableSettings | None = None
-    """How far its cables may be wound up. Left out: as far as azimuth_limits_deg allow."""
-    sun_cone_deg: Annotated[float, Field(gt=0, le=90)] | None = None
-    """It keeps so far away from the centre of the Sun, on every way, too. Left out: the Sun is not looked after."""
-    maintenance: tuple[MaintenanceSettings, ...] = ()
-    """When people work on it; `fleetctl maintenance` knows of more."""
     mask_deg: tuple[tuple[Degrees, Degrees], ...] = ()
     """Where it may not turn: points of azimuth (rising, 0 to below 360) and the least elevation allowed there.
 
     Straight lines between them, all the way round. Leaning over, it is the direction looked at that counts.
     """
-
-    @property
-    def stow_at(self) -> AzEl:
-        """Where it is stowed."""
-        return (self.stow or self.park).direction
 
     @property
     def mask(self) -> HorizonMask | None:
@@ -110,25 +94,22 @@ class AntennaSettings(Settings):
             mask = self.mask
         except ValueError as error:
             raise ValueError(f"mask_deg: {error}") from None
-        for name, rest in (("park", self.park.direction), ("stow", self.stow_at)):
-            if mask is not None and (why := Obstruction(mask).at(rest)):
-                raise ValueError(f"{name}: {why}")
+        if mask is not None and (why := Obstruction(mask).at(self.park.direction)):
+            raise ValueError(f"park: {why}")
         return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.transmit and self.rig is None:
             raise ValueError("transmit: needs a rig: without one nobody knows the frequency on which it would transmit")
-        at = self.stow_at
-        for axis, (low, high), park, stow in (
-            ("azimuth", self.azimuth_limits_deg, self.park.azimuth_deg, at.azimuth_deg),
-            ("elevation", self.elevation_limits_deg, self.park.elevation_deg, at.elevation_deg),
+        for axis, (low, high), park in (
+            ("azimuth", self.azimuth_limits_deg, self.park.azimuth_deg),
+            ("elevation", self.elevation_limits_deg, self.park.elevation_deg),
         ):
             if not low < high:
                 raise ValueError(f"{axis}_limits_deg: the lowest, {low:g}, must be below the highest, {high:g}")
-            for name, rest in (("park", park), ("stow", stow)):
-                if not low <= rest <= high:
-                    raise ValueError(f"{name}.{axis}_deg: {rest:g} is outside {axis}_limits_deg {low:g} to {high:g}")
+            if not low <= park <= high:
+                raise ValueError(f"park.{axis}_deg: {park:g} is outside {axis}_limits_deg {low:g} to {high:g}")
         return self
 
 

@@ -16,6 +16,7 @@ from fleetd.contact.antenna import Antenna, Measured
 from fleetd.contact.axis import AxisPath, SkyTrack
 from fleetd.contact.booking import Candidate, Contact
 from fleetd.contact.course import plan_axis_path
+from fleetd.contact.downlinking import ContactDownlink
 from fleetd.contact.leaving import seen_through
 from fleetd.contact.tally import Tally
 from fleetd.errors import DeviceError, Refusal
@@ -32,8 +33,11 @@ _CLOCK_STEP_S = 0.5
 class Worker:
     """One contact on one antenna; `sky` is the trajectory from the elements that the contact was booked with."""
 
-    def __init__(self, contact: Contact, antenna: Antenna, sky: SkyTrack, hub: Hub) -> None:
+    def __init__(
+        self, contact: Contact, antenna: Antenna, sky: SkyTrack, hub: Hub, downlink: ContactDownlink | None = None
+    ) -> None:
         self.contact = contact
+        self._downlink = downlink or ContactDownlink()
         self.outcome = BROKEN_OFF
         self.reason = ""
         self._antenna = antenna
@@ -44,7 +48,6 @@ class Worker:
         self._tally: Tally | None = None
         self._hindrance = ""
         self._trouble = ""
-        self._stowed_s = 0.0
         self._marks: deque[tuple[datetime, str, str]] = deque()
         self._started_at = self._clock.now()
         self._ahead_s = self._civil_ahead_s()
@@ -59,7 +62,8 @@ class Worker:
         try:
             with self._antenna.hold.by_contact(self.contact.id):
                 try:
-                    await self._work()
+                    async with self._downlink.listening():
+                        await self._work()
                 finally:
                     await self._leave()
         except Refusal as no:
@@ -105,8 +109,6 @@ class Worker:
         path, tally = self._path, self._tally
         if path is None or tally is None:
             raise RuntimeError("a contact is tracked before it is planned")
-        if self._antenna.interlock.wind:
-            tally.hindered()  # it is being stowed: where it points is nobody's error
         measured = await self._look()
         lead = timedelta(seconds=self._antenna.settings.tracking_period_s / 2)
         try:
@@ -114,8 +116,6 @@ class Worker:
         except Refusal as no:
             if no.rule == "stopped":
                 raise
-            if no.rule == "wind" and self._clock.now() >= self._candidate.begin:
-                self._stowed_s += self._antenna.settings.tracking_period_s
             self._hindered(no.reason)
         except DeviceError as error:
             self._hindered(str(error))
@@ -204,10 +204,10 @@ class Worker:
             max_pointing_error_deg=tally.max_error_deg if tally else None,
             rms_pointing_error_deg=tally.rms_error_deg if tally else None,
             off_beam_s=tally.off_beam_s if tally else candidate.duration_s,
-            stowed_s=round(self._stowed_s, 1),
             planned_off_beam_s=path.off_beam_s if path else 0.0,
             planned_max_error_deg=path.max_error_deg if path else None,
             turn_rounds=path.turn_rounds if path else 0,
+            **self._downlink.reported(),
             elements_epoch=candidate.elements.epoch,
             elements_hash=candidate.elements.hash,
             track=tally.track if tally else [],

@@ -19,9 +19,7 @@ from fleetd.orbit.motion import POINTS, Ints, lagrange
 _BASIS = lagrange(POINTS)
 _LAST_STEP = 1e-4  # of an interval: Newton's next step would be some 1e-8
 _NARROW = 1e-9  # of an interval: halved as far as this, a bracket is an instant
-_FEW = (
-    0.5  # of the curves at work: while more than these are unfinished, leaving the others out costs more than it saves
-)
+_TOGETHER = 6  # rounds in which finished curves are carried along, which costs less than leaving them out
 _MOST_ROUNDS = 60
 
 
@@ -141,10 +139,10 @@ def _zero(curves: Curves, low: Floats, high: Floats, slope: Floats, function: _F
     part = np.divide(at_low, at_low - at_high, out=np.full_like(low, 0.5), where=at_low * at_high < 0)
     x = low + part * (high - low)
     low, high = low.copy(), high.copy()
-    working, left = curves, np.arange(len(x))
-    for _ in range(_MOST_ROUNDS):
+    left: Any = slice(None)
+    for number in range(_MOST_ROUNDS):
         now, begin, end = x[left], low[left], high[left]
-        value, first = function.slope(working, now)
+        value, first = function.slope(curves if number < _TOGETHER else curves[left], now)
         later = value * slope[left] < 0
         begin, end = np.where(later, now, begin), np.where(later, end, now)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -155,9 +153,8 @@ def _zero(curves: Curves, low: Floats, high: Floats, slope: Floats, function: _F
         x[left], low[left], high[left] = following, begin, end
         if not unfinished.any():
             break
-        if np.count_nonzero(unfinished) < _FEW * len(now):
-            left = left[unfinished]
-            working = curves[left]
+        if number >= _TOGETHER - 1:
+            left = np.nonzero(unfinished)[0] if isinstance(left, slice) else left[unfinished]
     return x
 
 

@@ -1,1 +1,0 @@
-"""Icom radios of two receivers over CI-V."""

@@ -1,1 +1,0 @@
-"""Any radio that Hamlib drives, through its `rigctld`."""
