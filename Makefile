@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all bench-robots bench-relay check man format lock clean
+.PHONY: help setup demo test test-all fuzz bench bench-robots bench-relay bench-pointing check man format lock clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,31 @@ test: $(READY)  ## the test suite (under five minutes on two cores)
 test-all: $(READY)  ## the long tests, too
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -q -rs -m "slow or not slow" $(ARGS)
 
+# What only the benchmark of passes needs: other people's searches.
+$(VENV)/.peers: $(READY) bench/requirements.lock
+	@echo "installing the other contestants (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@touch $@
+
+bench: $(VENV)/.peers  ## finding passes, against Skyfield, sgp4-predict, orbit-predictor and ephem (six minutes)
+	@$(BIN)/python -m bench.passes $(ARGS)
+
 bench-robots: $(READY)  ## what polling robots costs, against pymodbus (eight minutes); docs/reference/benchmarks.md
 	@$(BIN)/python -m bench.robots $(ARGS)
 
 bench-relay: $(READY)  ## what a durable record costs, against aiomqtt and mosquitto_pub (three minutes)
 	@$(BIN)/python -m bench.relay $(ARGS)
+
+$(VENV)/.fuzz: $(READY) tests/fuzz/requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
+	@touch $@
+
+TARGET ?= elements
+fuzz: $(VENV)/.fuzz  ## one decoder under atheris: TARGET=elements ARGS=-max_total_time=60
+	@cd tests && ../$(BIN)/python -m fuzz $(TARGET) $(ARGS)
+
+bench-pointing: $(READY)  ## seconds off the beam over 2,000 random passes, against two rules of the field (eight minutes)
+	@$(BIN)/python -m bench.pointing $(ARGS)
 
 check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/ruff format --check --quiet . && echo "format: ok"
@@ -48,6 +68,7 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@echo "schema: ok"
 	@$(BIN)/python docs/man/build.py --check && echo "man pages: ok"
 	@$(BIN)/python docs/supported.py --check && echo "supported devices: ok"
+	@$(BIN)/python docs/messages.py --check && echo "messages: ok"
 
 man: $(READY)  ## man pages and the command reference, from the programs' own help
 	@$(BIN)/python docs/man/build.py
@@ -58,6 +79,10 @@ format: $(READY)  ## put the formatting right
 lock: $(READY)  ## renew requirements.lock from pyproject.toml (needs uv)
 	@uv pip compile pyproject.toml --group dev --all-extras --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --universal --quiet --output-file requirements.lock
+	@uv pip compile --group peers --constraints requirements.lock --generate-hashes --no-header \
+	  --no-emit-index-url --python-version 3.11 --universal --quiet --output-file bench/requirements.lock
+	@uv pip compile --group fuzz --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --universal --quiet \
+	  --output-file tests/fuzz/requirements.lock
 
 clean:  ## remove .venv and what tools leave behind
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -188,6 +188,18 @@ class ArgumentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class InterlockSpec:
+    """What the newest reading must show of each of `values` before an action is sent; what is absent shows nothing."""
+
+    name: str
+    values: tuple[str, ...]
+    why: str
+    one_of: tuple[Value, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ActionSpec:
     """One thing that a robot can be told to do."""
 
@@ -195,6 +207,9 @@ class ActionSpec:
     help: str
     arguments: tuple[ArgumentSpec, ...] = ()
     hazardous: bool = False
+    interlocks: tuple[InterlockSpec, ...] = ()
+    harmless_when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    """A hazardous action is not, while the newest reading shows one of these for each of these values."""
 
 
 class Outcome:

@@ -17,16 +17,19 @@ from fleetd.records import AnyRecord
 class Subscription:
     """One listener's queue of records, newest last."""
 
-    def __init__(self, name: str, kinds: tuple[type, ...], capacity: int) -> None:
+    def __init__(self, name: str, kinds: tuple[type, ...], capacity: int, device: str = "") -> None:
         self.name = name
         self.dropped = 0
         self._kinds = kinds
+        self._device = device
         self._queue: deque[AnyRecord] = deque(maxlen=capacity)
         self._filled = asyncio.Event()
 
     def offer(self, record: AnyRecord) -> None:
-        """Take a record if its kind was asked for; the oldest gives way when the queue is full."""
+        """Take a record if its kind and its device were asked for; the oldest gives way when the queue is full."""
         if self._kinds and not isinstance(record, self._kinds):
+            return
+        if self._device and getattr(record, "device", "") != self._device:
             return
         if len(self._queue) == self._queue.maxlen:
             self.dropped += 1
@@ -67,9 +70,12 @@ class Hub:
             subscription.offer(record)
 
     @contextmanager
-    def subscribe(self, name: str, *kinds: type, capacity: int = 10_000) -> Iterator[Subscription]:
-        """Listen while the context lasts, to the record types in `kinds` or, when none is named, to all."""
-        subscription = Subscription(name, kinds, capacity)
+    def subscribe(self, name: str, *kinds: type, capacity: int = 10_000, device: str = "") -> Iterator[Subscription]:
+        """Listen while the context lasts, to the record types in `kinds` or, when none is named, to all.
+
+        Where a `device` is named, only to records of that device.
+        """
+        subscription = Subscription(name, kinds, capacity, device)
         self._subscriptions.append(subscription)
         try:
             yield subscription

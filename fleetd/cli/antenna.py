@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,8 @@ class Verb(StrEnum):
     OFFSET = "offset"
     STOP = "stop"
     PARK = "park"
+    LOCK = "lock"
+    UNLOCK = "unlock"
 
 
 _WITH_ANGLES = (Verb.POINT, Verb.OFFSET)
@@ -27,20 +29,37 @@ _WITH_ANGLES = (Verb.POINT, Verb.OFFSET)
 def antenna(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the antenna.", show_default=False)],
     verb: Annotated[
-        Verb, typer.Argument(metavar="VERB", help="point AZ EL, offset AZ EL, stop or park.", show_default=False)
+        Verb,
+        typer.Argument(
+            metavar="VERB", help="point AZ EL, offset AZ EL, stop, park, lock WHY, unlock.", show_default=False
+        ),
     ],
-    angles: Annotated[list[str] | None, typer.Argument(metavar="AZ EL", help="Degrees, with point and offset.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="AZ EL | WHY", help="Degrees, with point and offset; what is done, with lock."),
+    ] = None,
     socket: Socket = DEFAULT_SOCKET,
     as_json: AsJson = False,
 ) -> None:
-    """Point, stop or park an antenna, or shift it by an offset."""
+    """Point, stop or park an antenna, shift it by an offset, or lock it while people work on it.
+
+    A lock outlives the daemon: nothing moves the antenna, and no contact is booked on it, until it is unlocked.
+    """
     from fleetd.cli.api import Daemon
 
-    answer = Daemon(socket).post("antennas", name, verb.value, body=_angles(verb, angles or []))
+    answer = Daemon(socket).post("antennas", name, verb.value, body=_body(verb, words or []))
     if as_json:
         screen.print_json(answer)
     else:
-        screen.say(f"{name}: {' '.join([verb.value, *(angles or [])])}: accepted")
+        screen.say(f"{name}: {' '.join([verb.value, *(words or [])])}: accepted")
+
+
+def _body(verb: Verb, words: Sequence[str]) -> dict[str, Any]:
+    if verb is not Verb.LOCK:
+        return _angles(verb, words)
+    if not words:
+        raise typer.BadParameter("lock takes a few words that say what is done", param_hint="WHY")
+    return {"why": " ".join(words)}
 
 
 def _angles(verb: Verb, words: Sequence[str]) -> dict[str, float]:

@@ -13,18 +13,22 @@ from typer.core import TyperGroup
 from fleetd.cli import (
     alarms,
     antenna,
+    audit,
     config,
     contacts,
     device,
     doctor,
     drivers,
     elements,
+    keys,
+    maintenance,
     online,
     passes,
     ports,
     registers,
     robots,
     screen,
+    sign,
     stop,
 )
 from fleetd.cli.options import Exit, wants_json
@@ -92,12 +96,15 @@ app.command()(online.status)
 app.command()(passes.passes)
 app.command(context_settings={"ignore_unknown_options": True})(antenna.antenna)
 app.add_typer(contacts.app, name="contacts")
+app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(robots.app, name="robots")
 app.command()(stop.stop)
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(elements.app, name="elements")
 app.command()(online.relay)
-app.command()(online.audit)
+app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
+app.command()(sign.sign)
 app.command()(online.watch)
 app.command(context_settings={"ignore_unknown_options": True})(device.device)
 app.command()(drivers.drivers)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fleetd.cli import screen
+from fleetd.cli import rigbyhand, screen
 from fleetd.clock import Clock
 from fleetd.devices import ActionSpec, AzEl, Capability, Robot, Rotator, RotatorLimits, Sensor
 from fleetd.errors import DeviceError, Refusal
@@ -27,11 +27,12 @@ _STOP_WITHIN_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Who works the device: their time, where words for them go, and whether they wait for an arrival."""
+    """Who works the device: their time, where words for them go, whether they wait for an arrival, and may transmit."""
 
     clock: Clock
     tell: Callable[[str], None]
     wait: bool = False
+    transmit: bool = False
 
 
 Act = Callable[[Any, Sequence[str], Hand], Awaitable[dict[str, Any]]]
@@ -110,6 +111,8 @@ async def do(robot: Robot, words: Sequence[str], hand: Hand) -> dict[str, Any]:
 _VERBS: Mapping[str, Mapping[str, Act]] = {
     "rotator": {"where": where, "point": point, "stop": stop},
     "sensor": {"read": read},
+    "rig": {"frequency": rigbyhand.frequency, "mode": rigbyhand.mode, "ptt": rigbyhand.ptt},
+    "switch": {"switch": rigbyhand.switch},
     "robot": {"read": read, "stop": stop, "do": do, "actions": actions},
 }
 

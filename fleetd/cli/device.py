@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -20,13 +20,21 @@ ALLOW_NEGATIVE = {"ignore_unknown_options": True}
 """For commands that take angles: `-10` is a number there and not an option."""
 
 
+class Wish(NamedTuple):
+    """What the command line allows beside the verb."""
+
+    wait: bool
+    transmit: bool
+
+
 def device(
     verb: Annotated[
         str,
         typer.Argument(
             metavar="VERB",
             show_default=False,
-            help="rotator: where, point, stop; sensor: read; robot: read, stop, do, actions.",
+            help="rotator: where, point, stop; rig: frequency, mode, ptt; switch: switch; sensor: read; "
+            "robot: read, stop, do, actions.",
         ),
     ],
     driver: Annotated[str, typer.Option(help="Name of the driver; 'fleetctl drivers' lists them.")],
@@ -34,13 +42,16 @@ def device(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="WORDS", help="What the verb needs: AZ EL in degrees for point, ACTION [NAME=VALUE]... for do."
+            metavar="WORDS",
+            help="What the verb needs: AZ EL in degrees for point, [main|sub HZ] for frequency, main|sub MODE for "
+            "mode, [off | on SECONDS] for ptt, [on|off] for switch, ACTION [NAME=VALUE]... for do.",
         ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the driver; repeatable.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="With point: follow until the antenna has arrived.")] = False,
+    transmit: Annotated[bool, typer.Option("--transmit", help="Let 'ptt on' make the radio transmit.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Work one device by hand, over its link alone. No daemon may have the link open at the same time."""
@@ -56,7 +67,7 @@ def device(
         known = ", ".join(verbs) or "none by hand"
         raise typer.BadParameter(f"the verbs of a {spec.capability} are {known}, not {verb!r}", param_hint="VERB")
     checked = _settings(spec, settings or [])
-    answer = asyncio.run(_worked(spec, url, checked, verbs[verb], words or [], wait=wait, as_json=as_json))
+    answer = asyncio.run(_worked(spec, url, checked, verbs[verb], words or [], Wish(wait, transmit), as_json=as_json))
     if as_json:
         screen.print_json({"driver": driver, "link": link, "verb": verb, **answer})
     if answer.get("outcome", "done") != "done":
@@ -65,14 +76,14 @@ def device(
 
 
 async def _worked(
-    spec: DriverSpec, url: LinkUrl, settings: Settings, act: Act, words: Sequence[str], *, wait: bool, as_json: bool
+    spec: DriverSpec, url: LinkUrl, settings: Settings, act: Act, words: Sequence[str], wish: Wish, *, as_json: bool
 ) -> dict[str, Any]:
     from fleetd.cli.byhand import Hand
     from fleetd.clock import SystemClock
     from fleetd.link.ports import Ports
 
     clock = SystemClock()
-    hand = Hand(clock, tell=(lambda _text: None) if as_json else screen.say, wait=wait)
+    hand = Hand(clock, tell=(lambda _text: None) if as_json else screen.say, wait=wish.wait, transmit=wish.transmit)
     async with spec.connect(Ports(), url, settings, clock) as driver:
         return await act(driver, words, hand)
 

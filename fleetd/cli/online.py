@@ -15,22 +15,12 @@ from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 def status(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     """Show how the whole site stands."""
-    _show(socket, "status", as_json=as_json)
+    show(socket, "status", as_json=as_json)
 
 
 def relay(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     """Show the relay to the broker, and what waits for it."""
-    _show(socket, "relay", as_json=as_json)
-
-
-def audit(
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many entries, newest last.")] = 100,
-    socket: Socket = DEFAULT_SOCKET,
-    as_json: AsJson = False,
-) -> None:
-    """Show who asked for what, and what came of it."""
-    columns = ("number", "at", "who", "act", "outcome", "detail")
-    _show(socket, "audit", as_json=as_json, columns=columns, limit=limit)
+    show(socket, "relay", as_json=as_json)
 
 
 def watch(
@@ -54,7 +44,7 @@ def watch(
                 screen.say_shortly(_sentence(record))
 
 
-def _show(socket: Path, what: str, *, as_json: bool, columns: Sequence[str] = (), **query: object) -> None:
+def show(socket: Path, what: str, *, as_json: bool, columns: Sequence[str] = (), **query: object) -> None:
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get(what, **query)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="See the robots, send them somewhere, stop and resume them.", rich_markup_mode=None)
 
 RobotName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the robot.", show_default=False)]
+OneRobot = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="Name of the robot, unless --group is given.", show_default=False)
+]
+Group = Annotated[
+    str | None, typer.Option("--group", help="Each robot of this group of the site instead; 'all' is every robot.")
+]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the command to its end, or only hand it over.")]
 Expires = Annotated[
     float | None, typer.Option("--expires", metavar="SECONDS", help="How long from now it may still be carried out.")
@@ -75,24 +81,73 @@ def show(name: RobotName, socket: Socket = DEFAULT_SOCKET, as_json: AsJson = Fal
 
 @app.command()
 def send(
-    name: RobotName,
-    place: Annotated[
-        str, typer.Argument(metavar="PLACE", help="A place of the site, or a stop's number.", show_default=False)
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME] PLACE",
+            help="The robot, unless --group names several, and a place of the site or a stop's number.",
+            show_default=False,
+        ),
     ],
+    group: Group = None,
     wait: Wait = True,
     expires: Expires = None,
     socket: Socket = DEFAULT_SOCKET,
     as_json: AsJson = False,
 ) -> None:
-    """Send a robot to a place."""
+    """Send a robot, or each one of a group, to a place."""
+    if len(words) != (1 if group else 2):
+        raise typer.BadParameter("say NAME PLACE for one robot, or --group GROUP PLACE for several")
+    place = words[-1]
     args: dict[str, Any] = {"stop": int(place)} if place.isdecimal() else {"place": place}
-    command(socket, {"device": name, "action": "send", "args": args}, expires, wait=wait, as_json=as_json)
+    wish = {"device": group or words[0], "action": "send", "args": args}
+    _tell(socket, wish, expires, group=group is not None, wait=wait, as_json=as_json)
 
 
 @app.command()
-def stop(name: RobotName, wait: Wait = True, socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
-    """Stop a robot now; it stays where it is until it is resumed."""
-    command(socket, {"device": name, "action": "stop"}, None, wait=wait, as_json=as_json)
+def stop(
+    name: OneRobot = None,
+    group: Group = None,
+    wait: Wait = True,
+    socket: Socket = DEFAULT_SOCKET,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a robot, or each one of a group, now; they stay where they are until they are resumed."""
+    wish = {"device": _one_or_group(name, group), "action": "stop"}
+    _tell(socket, wish, None, group=group is not None, wait=wait, as_json=as_json)
+
+
+@app.command()
+def tell(
+    name: RobotName,
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="One of those that 'robots show' lists.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Its arguments, as in door=3.")
+    ] = None,
+    wait: Wait = True,
+    expires: Expires = None,
+    socket: Socket = DEFAULT_SOCKET,
+    as_json: AsJson = False,
+) -> None:
+    """Tell a robot to do anything that it can be told, such as open_door door=3."""
+    wish = {"device": name, "action": action, "args": parse_arguments(arguments or [])}
+    _tell(socket, wish, expires, group=False, wait=wait, as_json=as_json)
+
+
+@app.command()
+def confirm(
+    name: RobotName,
+    command_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the command that waits.")],
+    socket: Socket = DEFAULT_SOCKET,
+    as_json: AsJson = False,
+) -> None:
+    """Give a second person's word for a hazardous command that waits for it."""
+    from fleetd.cli.api import Daemon
+
+    results = Daemon(socket).post(
+        "commands", command_id, "confirm", body={"device": name, "wait_s": _LONG_POLL_S}, wait_s=_LONG_POLL_S
+    )
+    _show_results(results[-1:], as_json=as_json)
 
 
 @app.command()
@@ -105,6 +160,54 @@ def resume(
 ) -> None:
     """Let a stopped or held robot go on."""
     command(socket, {"device": name, "action": "resume"}, expires, wait=wait, as_json=as_json)
+
+
+def parse_arguments(words: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE words as a command's arguments: numbers where they read as such, else text."""
+    args: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{word!r}: write an argument as NAME=VALUE, as in door=3")
+        try:
+            args[name] = int(text) if text.lstrip("-").isdecimal() else float(text)
+        except ValueError:
+            args[name] = text
+    return args
+
+
+def _one_or_group(name: str | None, group: str | None) -> str:
+    if (name is None) == (group is None):
+        raise typer.BadParameter("name one robot, or a group with --group")
+    return str(name or group)
+
+
+def _tell(
+    socket: Path, wish: Mapping[str, Any], expires_in_s: float | None, *, group: bool, wait: bool, as_json: bool
+) -> None:
+    if not group:
+        command(socket, wish, expires_in_s, wait=wait, as_json=as_json)
+        return
+    from fleetd.cli.api import Daemon
+
+    daemon = Daemon(socket)
+    body = dict(wish) if expires_in_s is None else {**wish, "expires_in_s": expires_in_s}
+    wait_s = _LONG_POLL_S if wait else 0.0
+    results = daemon.post("commands", body={**body, "wait_s": wait_s}, wait_s=wait_s)
+    while wait and any(each["stage"] not in _FINAL and each["id"] for each in results):
+        time.sleep(_LOOK_AGAIN_S)
+        results = [each if each["stage"] in _FINAL else daemon.get("commands", each["id"])[-1] for each in results]
+    _show_results(results, as_json=as_json)
+
+
+def _show_results(results: list[dict[str, Any]], *, as_json: bool) -> None:
+    """One line a robot; exits 1 unless all has gone well so far."""
+    if as_json:
+        screen.print_json(results)
+    else:
+        screen.print_records({"robot": "device", "action": "action", "stage": "stage", "why": "reason"}, results)
+    if any(each["stage"] in _FINAL and each["stage"] != "succeeded" for each in results):
+        raise typer.Exit(Exit.REFUSED)
 
 
 def command(socket: Path, wish: Mapping[str, Any], expires_in_s: float | None, *, wait: bool, as_json: bool) -> None:

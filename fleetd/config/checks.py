@@ -20,11 +20,12 @@ from fleetd.registers.model import RegisterMap
 from fleetd.settings import Settings
 from fleetd.strictyaml import Place, Positions, validate
 
-_SITE_TOPICS = ("status", "contact", "event", "alarm")  # what stands under fleetd/<site>/ beside the devices
+_SITE_TOPICS = ("status", "contact", "event", "alarm", "all")  # what stands under fleetd/<site>/ beside the devices
 _SHARED = "modbus+"  # schemes of lines on which several units may live
 
 _NAMED_BY_ANTENNAS: tuple[tuple[tuple[str, ...], Capability], ...] = (
     (("rotator",), "rotator"),
+    (("wind", "sensor"), "sensor"),
     (("rig",), "rig"),
     (("tnc",), "tnc"),
     (("radio", "preamp"), "switch"),
@@ -111,10 +112,10 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_twice(data, "satellites", "name"),
         *_twice(data, "satellites", "norad_id"),
         *_reserved(devices),
-        *_satellites_as_devices(data, devices),
         *_references(data, devices),
         *_links(devices),
         *_limits(data, devices),
+        *_groups(data, devices),
     ]
     return [positions.line(place, text) for place, text in found]
 
@@ -143,21 +144,13 @@ def _twice(data: Any, section: str, key: str) -> Iterator[Fault]:
         first.setdefault(value, place)
 
 
-def _satellites_as_devices(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
-    """What a satellite tells of itself goes out under its name, where a device's readings would."""
-    names = {device.name for device in devices if isinstance(device.name, str)}
-    for place, entry in _entries(data, "satellites"):
-        name = entry.get("name")
-        if isinstance(name, str) and name in names:
-            yield (*place, "name"), f"{name} is a device, too; their readings would share a topic"
-        elif name in _SITE_TOPICS:
-            yield (*place, "name"), f"{name} is an MQTT topic of the site itself; choose another name"
-
-
 def _reserved(devices: Sequence[FoundDevice]) -> Iterator[Fault]:
     for device in devices:
         if device.name in _SITE_TOPICS:
-            yield (*device.place, "name"), f"{device.name} is an MQTT topic of the site itself; choose another name"
+            yield (
+                (*device.place, "name"),
+                f"{device.name} is an MQTT topic of the site itself; choose another name",
+            )
 
 
 def _references(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
@@ -230,6 +223,21 @@ def map_of(settings: Settings | None) -> RegisterMap | None:
         return load_map(name) if isinstance(name, str) else None
     except ConfigError:
         return None
+
+
+def _groups(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """Groups share the devices' names in topics, and consist of robots."""
+    robots = data.get("robots") if isinstance(data, dict) else None
+    groups = robots.get("groups") if isinstance(robots, dict) else None
+    names = {device.name for device in devices if isinstance(device.name, str)}
+    known = sorted(str(each.name) for each in devices if each.spec and each.spec.capability == "robot")
+    for group, members in groups.items() if isinstance(groups, dict) else ():
+        place = ("robots", "groups", group)
+        if group in names or group in _SITE_TOPICS:
+            yield place, f"{group} is taken; a group needs a name that no device and no site topic has"
+        for index, member in enumerate(members if isinstance(members, list) else ()):
+            if isinstance(member, str) and member not in known:
+                yield (*place, index), f"there is no robot {member!r}{nearest(member, known)}"
 
 
 def _shared(url: LinkUrl) -> bool:

@@ -21,8 +21,9 @@ from fleetd.clock import Clock
 from fleetd.contact.axis import Axes
 from fleetd.contact.clearance import SLACK_DEG
 from fleetd.contact.hold import Hold
-from fleetd.contact.interlock import Interlock, MaintenanceLock
+from fleetd.contact.interlock import Interlock, Sun
 from fleetd.contact.lane import Lane, exchange
+from fleetd.contact.pursuit import Thrift
 from fleetd.contact.scale import Scale
 from fleetd.contact.settings import AntennaSettings
 from fleetd.devices import AzEl, Rotator
@@ -73,11 +74,19 @@ class AntennaStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Antenna:
     """One antenna. `device` is its rotator's; run `supervision.run(antenna.device, antenna.work)` beside it."""
 
-    def __init__(self, settings: AntennaSettings, device: Device, supervision: Supervision, hub: Hub) -> None:
+    def __init__(
+        self,
+        settings: AntennaSettings,
+        device: Device,
+        supervision: Supervision,
+        hub: Hub,
+        sun: Sun | None = None,
+    ) -> None:
         self.settings = settings
         self.device = device
         self.clock: Clock = supervision.clock
-        self.interlock = Interlock(settings, self.clock)
+        self.interlock = Interlock(settings, self.clock, sun)
+        self.thrift = Thrift(settings.dead_band_deg, settings.min_command_interval_s, settings.moves_per_hour)
         self.hold = Hold(settings.name, self.clock, settings.operator_lease_s)
         self.measured: Measured | None = None
         self._supervision = supervision
@@ -146,15 +155,24 @@ class Antenna:
         await self._move(self.settings.park.direction, by_time=False)
         self.hold.moved(by)
 
+    @property
+    def stowing(self) -> bool:
+        """Whether it is on its way to where it is safe from the wind, or there."""
+        return self.settings.stow_at in (self._bound_for, self._commanded)
+
+    async def stow(self) -> None:
+        """Begin to turn to where it is safe from the wind, whoever holds it. Raises Refusal and DeviceError."""
+        await self._move(self.settings.stow_at, by_time=False)
+
     async def track(self, to: AzEl, *, by: str) -> None:
-        """Follow a direction that depends on the time, for a contact; less than the dead band is not sent.
+        """Follow a direction that depends on the time, for a contact; what is not worth a move is not sent.
 
         Raises as `point`.
         """
         self.hold.check(by)
         target = self._target(to)
         self.interlock.check(target, by_time=True)
-        if self._worth_moving(target):
+        if self.thrift.worth(target, self._commanded, self.clock.monotonic()):
             await self._move(target, by_time=True)
 
     async def stop(self, *, by: str = "operator") -> None:
@@ -181,15 +199,10 @@ class Antenna:
         self.interlock.scale = Scale(AzEl(azimuth_deg, elevation_deg))
         self._commanded = None
 
-    async def lock(self, who: str, why: str) -> None:
-        """Refuse all motion until `unlock`, and stop. If that fails (DeviceError) it is locked all the same."""
-        self.interlock.lock = MaintenanceLock(who, why)
+    async def vacate(self, by: str) -> None:
+        """Stop for somebody who works on it; no operator has it any longer. Raises DeviceError if it cannot."""
         self.hold.free()
-        await self.stop(by=who)
-
-    def unlock(self) -> None:
-        """Allow motion again."""
-        self.interlock.lock = None
+        await self.stop(by=by)
 
     async def _move(self, target: AzEl, *, by_time: bool) -> None:
         await self._ask(self._lane.order(lambda rotator: self._send(rotator, target, by_time=by_time), moves=True))
@@ -266,6 +279,7 @@ class Antenna:
             self._commanded = None  # until the rotator has accepted, nobody knows
             await rotator.point(turn)
             self._commanded = turn
+            self.thrift.sent(self.clock.monotonic())
         if turn != target and not by_time:  # whoever tracks asks again by himself
             self._bound_for = target
             self._bound.set()
@@ -288,19 +302,14 @@ class Antenna:
             raise BadReply("the rotator's position is no finite number", answered=f"{shown}")
         self.measured = Measured(asked_at + (self.clock.now() - asked_at) / 2, self.scale.in_sky(shown))
         self._measured_at_s = self.clock.monotonic()
+        if self.interlock.cable is not None:
+            self.interlock.cable.measured(shown.azimuth_deg, self._measured_at_s)
         self._supervision.recovered(self.device)
         self._publish(self.measured)
         return self.measured
 
     def _target(self, to: AzEl) -> AzEl:
         return self.interlock.shown_for(to)
-
-    def _worth_moving(self, target: AzEl) -> bool:
-        if self._commanded is None:
-            return True
-        azimuth_deg = abs(target.azimuth_deg - self._commanded.azimuth_deg)
-        elevation_deg = abs(target.elevation_deg - self._commanded.elevation_deg)
-        return target != self._commanded and max(azimuth_deg, elevation_deg) >= self.settings.dead_band_deg
 
     # What the world is told
 

@@ -17,6 +17,7 @@ from fleetd.devices import AzEl
 from fleetd.errors import Refusal
 
 Angles = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 class Direction(Protocol):
@@ -45,21 +46,60 @@ class Axes:
     elevation_max_deg: float
     azimuth_slew_deg_s: float
     elevation_slew_deg_s: float
+    azimuth_acceleration_deg_s2: float = math.inf
+    """How quickly it gains and loses speed; infinite where that takes no time."""
+    elevation_acceleration_deg_s2: float = math.inf
+    resolution_deg: float = 0.0
+    """The smallest step that the controller can take; 0 where it takes any."""
 
     def __post_init__(self) -> None:
-        for name, low, high, slew in (
-            ("azimuth", self.azimuth_min_deg, self.azimuth_max_deg, self.azimuth_slew_deg_s),
-            ("elevation", self.elevation_min_deg, self.elevation_max_deg, self.elevation_slew_deg_s),
+        for name, low, high, slew, acceleration in (
+            ("azimuth", self.azimuth_min_deg, self.azimuth_max_deg, *self.azimuth_pace),
+            ("elevation", self.elevation_min_deg, self.elevation_max_deg, *self.elevation_pace),
         ):
             if not (math.isfinite(low) and math.isfinite(high) and low <= high and 0 < slew < math.inf):
                 raise Refusal("axis-limits", f"{name} from {low:g} to {high:g} degrees at {slew:g} deg/s is no axis")
+            if not acceleration > 0:
+                raise Refusal("axis-limits", f"{name} with an acceleration of {acceleration:g} deg/s² is no axis")
+
+    @property
+    def azimuth_pace(self) -> tuple[float, float]:
+        """Slew rate and acceleration of the azimuth axis."""
+        return self.azimuth_slew_deg_s, self.azimuth_acceleration_deg_s2
+
+    @property
+    def elevation_pace(self) -> tuple[float, float]:
+        """Slew rate and acceleration of the elevation axis."""
+        return self.elevation_slew_deg_s, self.elevation_acceleration_deg_s2
 
     def slew_s(self, start: AzEl, end: AzEl) -> float:
-        """Seconds from one direction to another, both axes turning at once."""
+        """Seconds from standing in one direction to standing in another, both axes turning at once."""
         return max(
-            abs(end.azimuth_deg - start.azimuth_deg) / self.azimuth_slew_deg_s,
-            abs(end.elevation_deg - start.elevation_deg) / self.elevation_slew_deg_s,
+            _move_s(abs(end.azimuth_deg - start.azimuth_deg), *self.azimuth_pace),
+            _move_s(abs(end.elevation_deg - start.elevation_deg), *self.elevation_pace),
         )
+
+
+def _move_s(distance_deg: float, slew_deg_s: float, acceleration_deg_s2: float) -> float:
+    """Seconds from standstill to standstill."""
+    if acceleration_deg_s2 == math.inf:
+        return distance_deg / slew_deg_s
+    if distance_deg < slew_deg_s**2 / acceleration_deg_s2:
+        return 2 * math.sqrt(distance_deg / acceleration_deg_s2)
+    return distance_deg / slew_deg_s + slew_deg_s / acceleration_deg_s2
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What comes before and after a pass: where the antenna stands, where it must be next, and how long it has."""
+
+    start: AzEl | None = None
+    start_within_s: float = math.inf
+    """Seconds from now until the path begins."""
+    onward: AzEl | None = None
+    """Where the next contact begins."""
+    onward_within_s: float = math.inf
+    """Seconds between the end of the path and the next contact."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +121,11 @@ class AxisPath:
     def start(self) -> AzEl:
         """Where to wait for the satellite."""
         return AzEl(float(self.azimuth_deg[0]), float(self.elevation_deg[0]))
+
+    @property
+    def finish(self) -> AzEl:
+        """Where it ends."""
+        return AzEl(float(self.azimuth_deg[-1]), float(self.elevation_deg[-1]))
 
     @property
     def duration_s(self) -> float:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.diary import Diary
-from fleetd.contact.downlinking import ContactDownlink, ContactScene
 from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import LOOK_BACK, Outlook, Satellite, candidates_of, chart_of, passes_of
-from fleetd.contact.worker import Worker
-from fleetd.downlink.reception import Reception
+from fleetd.contact.worker import Onward, Worker
 from fleetd.errors import ElementsError
 from fleetd.hub import Hub
 from fleetd.orbit.passes import Pass
@@ -30,6 +28,7 @@ from fleetd.supervise import Progress
 
 _TICK_S = 1.0
 _MARGIN = timedelta(seconds=30)  # of trajectory before and after a contact
+_SOON = timedelta(minutes=15)  # later than this after a contact, the antenna has long been parked
 _NEWS_S = 60.0  # what happened longer ago, as while the machine slept, is not announced any more
 
 
@@ -41,8 +40,6 @@ class ContactSite:
     outlook: Outlook
     antennas: Mapping[str, Antenna]
     settings: ContactsSettings
-    receptions: Mapping[str, Reception] = field(default_factory=dict)
-    """Where the frames of an antenna arrive, by its name, for those that have a TNC."""
 
 
 class Contacts:
@@ -146,10 +143,12 @@ class Contacts:
             antenna = self._site.antennas[contact.antenna]
             begin = contact.candidate.begin - timedelta(seconds=antenna.settings.pre_position_s)
             if now >= contact.candidate.end:
-                self._diary.ended(contact, "missed", "its time went by")
-                self._say(contact.antenna, "contact-missed", contact.id, contact.candidate, Severity.WARNING)
+                reason = "; ".join(filter(None, ("its time went by", antenna.interlock.wind)))
+                self._diary.ended(contact, "missed", reason)
+                text = f"{contact.id}: {reason}"
+                self._say(contact.antenna, "contact-missed", text, contact.candidate, Severity.WARNING)
                 self._replan()
-            elif now >= begin and self._free(antenna):
+            elif now >= begin and self._free(antenna) and not antenna.interlock.wind:
                 self._start(contact, antenna, tasks)
 
     def _free(self, antenna: Antenna) -> bool:
@@ -158,25 +157,33 @@ class Contacts:
     def _start(self, contact: Contact, antenna: Antenna, tasks: asyncio.TaskGroup) -> None:
         candidate = contact.candidate
         try:
-            sky = Trajectory.of(
-                candidate.elements, self._site.outlook.station, candidate.begin - _MARGIN, candidate.end + _MARGIN
-            )
+            sky = self._trajectory(candidate)
         except ElementsError as error:
             self._diary.ended(contact, "refused", str(error))
             self._say(contact.antenna, "contact-refused", f"{contact.id}: {error}", candidate, Severity.WARNING)
             self._replan()
             return
-        worker = Worker(contact, antenna, sky, self._hub, self._downlink(contact, antenna, sky))
+        worker = Worker(contact, antenna, sky, self._hub, self._onward(contact))
         task = tasks.create_task(worker.run(), name=f"contact-{contact.id}")
         self._running[contact.id] = (worker, task)
         self._diary.begun(contact)
         task.add_done_callback(lambda _: self._ended(worker))
 
-    def _downlink(self, contact: Contact, antenna: Antenna, sky: Trajectory) -> ContactDownlink:
-        satellite = self._satellites.get(contact.candidate.satellite)
-        downlink_hz = satellite.settings.downlink_hz if satellite else None
-        scene = ContactScene(contact, antenna, sky, downlink_hz)
-        return ContactDownlink(self._site.receptions.get(antenna.name), scene)
+    def _trajectory(self, candidate: Candidate) -> Trajectory:
+        station = self._site.outlook.station
+        return Trajectory.of(candidate.elements, station, candidate.begin - _MARGIN, candidate.end + _MARGIN)
+
+    def _onward(self, contact: Contact) -> Onward | None:
+        """The contact that follows on the same antenna, if it does so soon."""
+        end = contact.candidate.end
+        for other in self._diary.waiting():
+            candidate = other.candidate
+            if other.antenna == contact.antenna and end <= candidate.begin <= end + _SOON:
+                try:
+                    return Onward(self._trajectory(candidate), candidate.begin, candidate.end)
+                except ElementsError:
+                    return None  # it will be refused in its own time
+        return None
 
     def _ended(self, worker: Worker) -> None:
         self._running.pop(worker.contact.id, None)

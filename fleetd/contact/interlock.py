@@ -8,50 +8,98 @@ needs no leave. Not here: who may move the antenna at the moment, which is `hold
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
 
 from fleetd.clock import Clock
 from fleetd.contact.axis import Axes
 from fleetd.contact.clearance import Hindrance, Obstruction, next_turn
 from fleetd.contact.scale import Scale
 from fleetd.contact.settings import AntennaSettings
+from fleetd.contact.suncone import SunCone
+from fleetd.contact.wrap import CableWrap
 from fleetd.devices import AzEl, RotatorLimits
 from fleetd.errors import Refusal
 
+Sun = Callable[[datetime], AzEl]
+"""Where the Sun stands; raises ValueError for times at which nobody knows."""
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceLock:
-    """Somebody works on the antenna."""
 
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """People work on an antenna from `begin` to `end`; without an end, until somebody says that they are done."""
+
+    id: str
+    antenna: str
+    begin: datetime
+    end: datetime | None = None
     who: str
     why: str
 
+    def covers(self, when: datetime) -> bool:
+        """Whether it goes on then."""
+        return self.begin <= when and (self.end is None or when < self.end)
+
+    def meets(self, begin: datetime, end: datetime) -> bool:
+        """Whether some of it lies within a stretch of time."""
+        return self.begin < end and (self.end is None or begin < self.end)
+
 
 class Interlock:
-    """What one antenna may do now. `lock`, `controller` and `scale` change; the site's limits do not."""
+    """What one antenna may do now. `works`, `controller`, `scale` and `wind` change; the site's limits do not.
 
-    def __init__(self, settings: AntennaSettings, clock: Clock) -> None:
-        self.lock: MaintenanceLock | None = None
+    `wind` says why the wind is too high, and is '' while it is not.
+    """
+
+    def __init__(self, settings: AntennaSettings, clock: Clock, sun: Sun | None = None) -> None:
+        self.works: tuple[Work, ...] = ()
         self.controller: RotatorLimits | None = None
+        self.wind = ""
+        self.cable = None if settings.cable is None else CableWrap(settings.cable, settings.slew_deg_s.azimuth)
+        self._sun = sun
         self.scale = Scale(settings.offset.direction)
         self._obstruction = Obstruction(settings.mask) if settings.mask else None
         self._settings = settings
         self._clock = clock
 
     @property
+    def lock(self) -> Work | None:
+        """The work that goes on now, if any does."""
+        now = self._clock.now()
+        return next((work for work in self.works if work.covers(now)), None)
+
+    @property
     def axes(self) -> Axes:
         """How far, on the rotator's scale, and how fast it may turn: within the site's and its controller's limits."""
         azimuth, elevation = self._settings.azimuth_limits_deg, self._settings.elevation_limits_deg
-        slew = self._settings.slew_deg_s
+        slew, acceleration = self._settings.slew_deg_s, self._settings.acceleration_deg_s2
         if (controller := self.controller) is not None:
             azimuth = _both(azimuth, (controller.azimuth_min_deg, controller.azimuth_max_deg))
             elevation = _both(elevation, (controller.elevation_min_deg, controller.elevation_max_deg))
-        return Axes(*azimuth, *elevation, slew.azimuth, slew.elevation)
+        return Axes(
+            *azimuth,
+            *elevation,
+            slew.azimuth,
+            slew.elevation,
+            acceleration.azimuth,
+            acceleration.elevation,
+            self._step_deg,
+        )
 
     @property
     def hindrances(self) -> list[Hindrance]:
-        """What it may not look at."""
-        return [] if self._obstruction is None else [self._obstruction]
+        """What it may not look at now."""
+        found: list[Hindrance] = [] if self._obstruction is None else [self._obstruction]
+        if self._settings.sun_cone_deg is not None and self._sun is not None:
+            found.append(SunCone(self._settings.sun_cone_deg, self._where_the_sun_is(self._sun)))
+        return found
+
+    def _where_the_sun_is(self, sun: Sun) -> AzEl:
+        try:
+            return sun(self._clock.now())
+        except ValueError as error:
+            raise Refusal("sun-cone", f"{self._name} cannot be kept away from the Sun: {error}") from None
 
     def shown_for(self, to: AzEl) -> AzEl:
         """What the scale shows for a direction of the sky, in whole steps of the controller.
@@ -88,13 +136,17 @@ class Interlock:
 
     def check(self, to: AzEl, *, by_time: bool) -> None:
         """Let a motion to `to` pass or raise Refusal; `by_time` if the direction depends on what time it is."""
-        if self.lock is not None:
-            raise Refusal("maintenance", f"{self._name} is locked by {self.lock.who}: {self.lock.why}")
+        if (lock := self.lock) is not None:
+            raise Refusal("maintenance", f"{self._name} is locked by {lock.who}: {lock.why}")
         if by_time and self._settings.require_synced_clock and not self._clock.synced:
             raise Refusal("clock", "the machine's clock is not synchronised, so nobody knows where a satellite is")
+        if self.wind and to != self._settings.stow_at:
+            raise Refusal("wind", f"{self._name} is stowed: {self.wind}")
         axes = self.axes
         self._check_axis("azimuth", to.azimuth_deg, axes.azimuth_min_deg, axes.azimuth_max_deg)
         self._check_axis("elevation", to.elevation_deg, axes.elevation_min_deg, axes.elevation_max_deg)
+        if self.cable is not None:
+            self.cable.check(to.azimuth_deg)
         look = self.scale.in_sky(to)
         for hindrance in self.hindrances:
             if why := hindrance.at(look):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleetd.contact.axis import Axes
 from fleetd.devices import AzEl, RotatorLimits
@@ -20,13 +20,12 @@ class Scale:
 
     def axes_in_sky(self, axes: Axes) -> Axes:
         """Limits on the scale as limits in the sky."""
-        return Axes(
-            axes.azimuth_min_deg - self.offset.azimuth_deg,
-            axes.azimuth_max_deg - self.offset.azimuth_deg,
-            axes.elevation_min_deg - self.offset.elevation_deg,
-            axes.elevation_max_deg - self.offset.elevation_deg,
-            axes.azimuth_slew_deg_s,
-            axes.elevation_slew_deg_s,
+        return replace(
+            axes,
+            azimuth_min_deg=axes.azimuth_min_deg - self.offset.azimuth_deg,
+            azimuth_max_deg=axes.azimuth_max_deg - self.offset.azimuth_deg,
+            elevation_min_deg=axes.elevation_min_deg - self.offset.elevation_deg,
+            elevation_max_deg=axes.elevation_max_deg - self.offset.elevation_deg,
         )
 
     def shown_for(self, to: AzEl, axes: Axes, controller: RotatorLimits | None) -> AzEl:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from fleetd.contact.clearance import Obstruction
 from fleetd.contact.radiosettings import RadioSettings
+from fleetd.contact.safetysettings import CableSettings, MaintenanceSettings, WindSettings
 from fleetd.devices import AzEl
 from fleetd.orbit.horizon import HorizonMask
 from fleetd.settings import Name, PositiveSeconds, Settings
@@ -21,6 +22,13 @@ class SlewSettings(Settings):
 
     azimuth: Annotated[float, Field(gt=0, le=180)]
     elevation: Annotated[float, Field(gt=0, le=180)]
+
+
+class AccelerationSettings(Settings):
+    """How quickly each axis gains and loses speed, in degrees a second squared."""
+
+    azimuth: Annotated[float, Field(gt=0, le=360)] = 4.0
+    elevation: Annotated[float, Field(gt=0, le=360)] = 4.0
 
 
 class DirectionSettings(Settings):
@@ -49,6 +57,8 @@ class AntennaSettings(Settings):
     elevation_limits_deg: Limits
     """Lowest and highest elevation; a highest one of 180 lets it lean over backwards instead of turning round."""
     slew_deg_s: SlewSettings
+    acceleration_deg_s2: AccelerationSettings = AccelerationSettings()
+    """How soon each axis is at its slew rate, and stands again; left out: 4 deg/s², some 1.5 s to full speed."""
     park: DirectionSettings
     """Where it rests."""
     park_policy: Literal["after-pass", "never"] = "after-pass"
@@ -59,6 +69,10 @@ class AntennaSettings(Settings):
     """How often the direction is measured while no contact is worked."""
     dead_band_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Moves shorter than this on both axes are not sent; what the controller cannot resolve never is."""
+    min_command_interval_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Least time between two moves of a contact, where relays or a controller ask for it."""
+    moves_per_hour: Annotated[int, Field(ge=12, le=100_000)] | None = None
+    """Most moves of contacts in any hour, to spare relays; the last quarter is spread out. Left out: no such limit."""
     pre_position_s: PositiveSeconds = 120.0
     """How long before AOS the antenna is sent to the start of its path."""
     beam_width_deg: Annotated[float, Field(gt=0, le=180)] = 6.0
@@ -77,11 +91,26 @@ class AntennaSettings(Settings):
     """Whether contacts through this antenna may transmit at all; needs a rig."""
     offset: DirectionSettings = DirectionSettings(azimuth_deg=0.0, elevation_deg=0.0)
     """What the rotator's scale shows when the antenna points at azimuth 0, elevation 0; set when it is surveyed."""
+    stow: DirectionSettings | None = None
+    """Where the wind can do it the least harm; where it rests if it is left out."""
+    wind: WindSettings | None = None
+    """From which wind on it is stowed. Left out: no wind is watched."""
+    cable: CableSettings | None = None
+    """How far its cables may be wound up. Left out: as far as azimuth_limits_deg allow."""
+    sun_cone_deg: Annotated[float, Field(gt=0, le=90)] | None = None
+    """It keeps so far away from the centre of the Sun, on every way, too. Left out: the Sun is not looked after."""
+    maintenance: tuple[MaintenanceSettings, ...] = ()
+    """When people work on it; `fleetctl maintenance` knows of more."""
     mask_deg: tuple[tuple[Degrees, Degrees], ...] = ()
     """Where it may not turn: points of azimuth (rising, 0 to below 360) and the least elevation allowed there.
 
     Straight lines between them, all the way round. Leaning over, it is the direction looked at that counts.
     """
+
+    @property
+    def stow_at(self) -> AzEl:
+        """Where it is stowed."""
+        return (self.stow or self.park).direction
 
     @property
     def mask(self) -> HorizonMask | None:
@@ -94,22 +123,25 @@ class AntennaSettings(Settings):
             mask = self.mask
         except ValueError as error:
             raise ValueError(f"mask_deg: {error}") from None
-        if mask is not None and (why := Obstruction(mask).at(self.park.direction)):
-            raise ValueError(f"park: {why}")
+        for name, rest in (("park", self.park.direction), ("stow", self.stow_at)):
+            if mask is not None and (why := Obstruction(mask).at(rest)):
+                raise ValueError(f"{name}: {why}")
         return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.transmit and self.rig is None:
             raise ValueError("transmit: needs a rig: without one nobody knows the frequency on which it would transmit")
-        for axis, (low, high), park in (
-            ("azimuth", self.azimuth_limits_deg, self.park.azimuth_deg),
-            ("elevation", self.elevation_limits_deg, self.park.elevation_deg),
+        at = self.stow_at
+        for axis, (low, high), park, stow in (
+            ("azimuth", self.azimuth_limits_deg, self.park.azimuth_deg, at.azimuth_deg),
+            ("elevation", self.elevation_limits_deg, self.park.elevation_deg, at.elevation_deg),
         ):
             if not low < high:
                 raise ValueError(f"{axis}_limits_deg: the lowest, {low:g}, must be below the highest, {high:g}")
-            if not low <= park <= high:
-                raise ValueError(f"park.{axis}_deg: {park:g} is outside {axis}_limits_deg {low:g} to {high:g}")
+            for name, rest in (("park", park), ("stow", stow)):
+                if not low <= rest <= high:
+                    raise ValueError(f"{name}.{axis}_deg: {rest:g} is outside {axis}_limits_deg {low:g} to {high:g}")
         return self
 
 

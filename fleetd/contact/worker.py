@@ -7,18 +7,20 @@ between. On every way out the antenna is stopped, then parked unless somebody el
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from fleetd.contact.antenna import Antenna, Measured
-from fleetd.contact.axis import AxisPath, SkyTrack
+from fleetd.contact.axis import Around, AxisPath, SkyTrack
 from fleetd.contact.booking import Candidate, Contact
 from fleetd.contact.course import plan_axis_path
-from fleetd.contact.downlinking import ContactDownlink
 from fleetd.contact.leaving import seen_through
+from fleetd.contact.pursuit import aim
 from fleetd.contact.tally import Tally
+from fleetd.devices import AzEl
 from fleetd.errors import DeviceError, Refusal
 from fleetd.hub import Hub
 from fleetd.records import ContactReport, Event, Severity
@@ -30,24 +32,34 @@ _LEAVE_WITHIN_S = 20.0  # real time: some exchanges of the slowest driver
 _CLOCK_STEP_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """The contact that follows on the same antenna, so soon that it matters where this one ends."""
+
+    sky: SkyTrack
+    begin: datetime
+    end: datetime
+
+
 class Worker:
     """One contact on one antenna; `sky` is the trajectory from the elements that the contact was booked with."""
 
     def __init__(
-        self, contact: Contact, antenna: Antenna, sky: SkyTrack, hub: Hub, downlink: ContactDownlink | None = None
+        self, contact: Contact, antenna: Antenna, sky: SkyTrack, hub: Hub, onward: Onward | None = None
     ) -> None:
         self.contact = contact
-        self._downlink = downlink or ContactDownlink()
         self.outcome = BROKEN_OFF
         self.reason = ""
         self._antenna = antenna
         self._sky = sky
         self._hub = hub
+        self._onward = onward
         self._clock = antenna.clock
         self._path: AxisPath | None = None
         self._tally: Tally | None = None
         self._hindrance = ""
         self._trouble = ""
+        self._stowed_s = 0.0
         self._marks: deque[tuple[datetime, str, str]] = deque()
         self._started_at = self._clock.now()
         self._ahead_s = self._civil_ahead_s()
@@ -62,8 +74,7 @@ class Worker:
         try:
             with self._antenna.hold.by_contact(self.contact.id):
                 try:
-                    async with self._downlink.listening():
-                        await self._work()
+                    await self._work()
                 finally:
                     await self._leave()
         except Refusal as no:
@@ -92,30 +103,45 @@ class Worker:
     def _plan(self, measured: Measured | None) -> None:
         settings, now = self._antenna.settings, self._clock.now()
         begin = max(self._candidate.begin, now)
-        start = measured.position if measured else None
-        axes = self._antenna.axes
-        path = plan_axis_path(
-            self._sky, begin, self._candidate.end, axes, beam_width_deg=settings.beam_width_deg, start=start
-        )
+        around = Around(measured.position if measured else None, (begin - now).total_seconds(), *self._next_start())
+        path = self._best_path(self._sky, begin, self._candidate.end, around)
         if path.off_beam_s >= path.duration_s:
             raise Refusal("unreachable", f"{self._antenna.name} cannot reach any part of this pass within its limits")
         self._path, self._tally = path, Tally(self._sky, path, settings.beam_width_deg)
         if measured is not None:
-            self._tally.set_out(measured.position, now, axes)
+            self._tally.set_out(measured.position, now, self._antenna.axes)
         self._mark_pass(path)
 
+    def _best_path(self, sky: SkyTrack, begin: datetime, end: datetime, around: Around) -> AxisPath:
+        settings, axes = self._antenna.settings, self._antenna.axes
+        width_deg, mask = settings.beam_width_deg, settings.mask
+        return plan_axis_path(sky, begin, end, axes, beam_width_deg=width_deg, mask=mask, around=around)
+
+    def _next_start(self) -> tuple[AzEl, float] | tuple[()]:
+        """Where the contact after this one will have the antenna wait, and how long after this one it begins."""
+        if (onward := self._onward) is None:
+            return ()
+        first = self._best_path(onward.sky, onward.begin, onward.end, Around())
+        return first.start, (onward.begin - self._candidate.end).total_seconds()
+
     async def _tick(self) -> None:
-        """Measure, compare, and send the antenna to where the path will be half a period from now."""
+        """Measure, compare, and send the antenna ahead along its path."""
         path, tally = self._path, self._tally
         if path is None or tally is None:
             raise RuntimeError("a contact is tracked before it is planned")
+        if self._antenna.interlock.wind:
+            tally.hindered()  # it is being stowed: where it points is nobody's error
         measured = await self._look()
-        lead = timedelta(seconds=self._antenna.settings.tracking_period_s / 2)
+        period_s = max(
+            self._antenna.settings.tracking_period_s, self._antenna.thrift.interval_s(self._clock.monotonic())
+        )
         try:
-            await self._antenna.track(path.at(self._clock.now() + lead), by=self.contact.id)
+            await self._antenna.track(aim(path, self._clock.now(), period_s, self._antenna.axes), by=self.contact.id)
         except Refusal as no:
             if no.rule == "stopped":
                 raise
+            if no.rule == "wind" and self._clock.now() >= self._candidate.begin:
+                self._stowed_s += self._antenna.settings.tracking_period_s
             self._hindered(no.reason)
         except DeviceError as error:
             self._hindered(str(error))
@@ -157,7 +183,9 @@ class Worker:
 
     async def _let_go(self) -> None:
         await self._antenna.stop(by=self.contact.id)
-        if self.outcome != BROKEN_OFF and self._antenna.settings.park_policy == "after-pass":
+        settings, onward = self._antenna.settings, self._onward
+        waits = onward is not None and (onward.begin - self._clock.now()).total_seconds() <= settings.pre_position_s
+        if self.outcome != BROKEN_OFF and settings.park_policy == "after-pass" and not waits:
             await self._antenna.park(by=self.contact.id)
 
     def _conclude(self) -> None:
@@ -204,10 +232,10 @@ class Worker:
             max_pointing_error_deg=tally.max_error_deg if tally else None,
             rms_pointing_error_deg=tally.rms_error_deg if tally else None,
             off_beam_s=tally.off_beam_s if tally else candidate.duration_s,
+            stowed_s=round(self._stowed_s, 1),
             planned_off_beam_s=path.off_beam_s if path else 0.0,
             planned_max_error_deg=path.max_error_deg if path else None,
             turn_rounds=path.turn_rounds if path else 0,
-            **self._downlink.reported(),
             elements_epoch=candidate.elements.epoch,
             elements_hash=candidate.elements.hash,
             track=tally.track if tally else [],

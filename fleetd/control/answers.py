@@ -1,7 +1,8 @@
 """How the control API reads a request and words its answer.
 
 Bodies are bounded and checked before anything else looks at them; whatever goes wrong is one sentence and one stable
-word: `{"error": …, "rule": …}` with 400 malformed, 404 unknown name, 409 refused, 413 too large, 503 not possible now.
+word: `{"error": …, "rule": …}` with 400 malformed, 403 no role for it, 404 unknown
+name, 409 refused, 413 too large, 503 not possible now.
 """
 
 from __future__ import annotations
@@ -104,9 +105,33 @@ async def recorded(request: web.Request, handler: Handler) -> web.StreamResponse
     response = await handler(request)
     act = request.path.removeprefix("/v1/")[:120]
     log.info("asked for", act=act, status=response.status, pid=peer.pid, uid=peer.uid)
-    if act != "commands":
+    if not judged_later(request):
         await _audit(request, peer.issuer, act, response.status)
     return response
+
+
+@web.middleware
+async def permitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let through only what a role of the caller allows; looking and stopping are for everybody."""
+    if request.method == "POST" and not judged_later(request) and not _stops(request):
+        request.app[HOUSE].access.judge(peer_of(request).issuer, act_of(request))
+    return await handler(request)
+
+
+def act_of(request: web.Request) -> str:
+    """What a request asks for, in the words of a role: antennas/point, contacts/book, alarms/ack."""
+    resource = request.match_info.route.resource
+    path = resource.canonical if resource is not None else request.path
+    return "/".join(part for part in path.removeprefix("/v1/").split("/") if not part.startswith("{"))
+
+
+def judged_later(request: web.Request) -> bool:
+    """Whether it is about a robot's command, which the dispatch judges and audits by its own action."""
+    return act_of(request) in ("commands", "commands/confirm")
+
+
+def _stops(request: web.Request) -> bool:
+    return act_of(request).rpartition("/")[2] == "stop"
 
 
 async def _audit(request: web.Request, issuer: str, act: str, status: int) -> None:
@@ -124,6 +149,8 @@ async def _audit(request: web.Request, issuer: str, act: str, status: int) -> No
 def _status(refusal: Refusal) -> int:
     if isinstance(refusal, MalformedRequest):
         return 400
+    if refusal.rule == "role":
+        return 403
     return 404 if refusal.rule.startswith("unknown-") else 409
 
 

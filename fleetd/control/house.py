@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fleetd.access.matrix import Access
 from fleetd.alarms import Alarms
 from fleetd.clock import Clock
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts
+from fleetd.contact.maintenance import Maintenance
 from fleetd.devices import Capability
 from fleetd.elements.keeper import Keeper
 from fleetd.errors import Refusal
@@ -39,11 +41,13 @@ class House:
     clock: Clock
     hub: Hub
     store: Store
+    access: Access
     relay: Relay
     fleet: Fleet
     dispatch: Dispatch
     antennas: Mapping[str, Antenna]
     contacts: Contacts
+    maintenance: Maintenance
     elements: Keeper
     alarms: Alarms
     devices: Sequence[SupervisedDevice]

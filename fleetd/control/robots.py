@@ -37,6 +37,13 @@ class CommandWish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     wait_s: _Seconds = 0.0
 
 
+class ConfirmWish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /v1/commands/{id}/confirm: the robot that the command is for, so that nobody confirms blindly."""
+
+    device: str
+    wait_s: _Seconds = 0.0
+
+
 class StopWish(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """Body of POST /v1/stop: how long, in real time, to wait until all have obeyed that answer at all."""
 
@@ -57,13 +64,38 @@ async def robot(request: web.Request) -> web.Response:
 
 @routes.post("/v1/commands")
 async def command(request: web.Request) -> web.Response:
-    """Submit a command and wait for its outcome, as long as is asked; answers its results so far, newest last."""
+    """Submit a command and wait for its outcome, as long as is asked; answers its results so far, newest last.
+
+    For a group it answers one result for each of its robots, the newest.
+    """
     house = request.app[HOUSE]
     wish = await read_body(request, CommandWish)
+    if house.fleet.addressed(wish.device) is not None:
+        return await _group_command(wish, house, peer_of(request).issuer)
     with house.hub.subscribe("control command", Result, capacity=10_000) as results:
         first = await house.dispatch.submit(_command(wish, house, peer_of(request).issuer))
         if first.stage is Stage.REFUSED:
             return refused(Refusal(first.rule or "refused", first.reason), results=[first])
+        if not first.stage.final:
+            await _finals(results, {first.id}, wish.wait_s)
+    return answer(await house.dispatch.results(first.id) or [first])
+
+
+async def _group_command(wish: CommandWish, house: House, issuer: str) -> web.Response:
+    with house.hub.subscribe("control group command", Result, capacity=100_000) as results:
+        newest = {each.id: each for each in await house.dispatch.submit_all(_command(wish, house, issuer))}
+        waiting = {each.id for each in newest.values() if not each.stage.final}
+        newest |= {result.id: result for result in await _finals(results, waiting, wish.wait_s)}
+    return answer(list(newest.values()))
+
+
+@routes.post("/v1/commands/{id}/confirm")
+async def confirm(request: web.Request) -> web.Response:
+    """A second person's word for a command that waits for it; answers its results so far, newest last."""
+    house, command_id = request.app[HOUSE], request.match_info["id"]
+    wish = await read_body(request, ConfirmWish)
+    with house.hub.subscribe("control confirm", Result, capacity=10_000) as results:
+        first = await house.dispatch.confirm(command_id, wish.device, peer_of(request).issuer)
         if not first.stage.final:
             await _finals(results, {first.id}, wish.wait_s)
     return answer(await house.dispatch.results(first.id) or [first])

@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from fleetd.control import robots, site, sky
-from fleetd.control.answers import HOUSE, MOST_BYTES, recorded, worded
+from fleetd.control.answers import HOUSE, MOST_BYTES, permitted, recorded, worded
 from fleetd.control.house import House
 from fleetd.errors import ConfigError, Refusal
 
@@ -48,7 +48,7 @@ async def serve(house: House, path: Path) -> AsyncIterator[None]:
 
 
 def _application(house: House) -> web.Application:
-    application = web.Application(middlewares=[recorded, worded], client_max_size=MOST_BYTES)
+    application = web.Application(middlewares=[recorded, worded, permitted], client_max_size=MOST_BYTES)
     application[HOUSE] = house
     application[site.WATCHERS] = set()
     application.on_shutdown.append(site.end_watching)

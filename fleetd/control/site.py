@@ -17,18 +17,18 @@ from fleetd.control.answers import HOUSE, MalformedRequest, answer, encode_line,
 from fleetd.control.house import House
 from fleetd.control.peer import peer_of
 from fleetd.hub import Subscription
-from fleetd.records import Alarm, AnyRecord, ContactReport, DeviceStatus, Event, Frame, Reading, Result, Telemetry
+from fleetd.records import Alarm, AnyRecord, ContactReport, DeviceStatus, Event, Reading, Result
+from fleetd.store.audit import Head
 
 _KINDS: dict[str, type] = {
     "reading": Reading,
-    "frame": Frame,
     "status": DeviceStatus,
     "event": Event,
     "alarm": Alarm,
     "result": Result,
     "contact": ContactReport,
 }
-_WORDS = {kind: word for word, kind in _KINDS.items()} | {Telemetry: "reading"}
+_WORDS = {kind: word for word, kind in _KINDS.items()}
 _WATCH_CAPACITY = 2_000
 _BATCH = 200
 _MOST_SHELF_S = 86_400.0 * 366  # what is longer than the register allows it refuses itself
@@ -109,6 +109,14 @@ async def audit(request: web.Request) -> web.Response:
     """The newest entries of the audit chain, newest last."""
     limit = number_of(request, "limit", 100, 1, 10_000)
     return answer(await request.app[HOUSE].store.audit.tail(int(limit)))
+
+
+@routes.get("/v1/audit/verify")
+async def verify(request: web.Request) -> web.Response:
+    """Whether the audit chain is whole, and holds the head that `number` and `hash` name, noted elsewhere."""
+    query = request.query
+    noted = Head(number=int(number_of(request, "number", 0, 0, 2**53)), hash=query["hash"]) if "hash" in query else None
+    return answer(await request.app[HOUSE].store.audit.verify(noted))
 
 
 @routes.get("/v1/watch")

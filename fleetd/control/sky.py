@@ -34,6 +34,21 @@ class Booking(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     antenna: str
 
 
+class Reason(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /v1/antennas/{name}/lock."""
+
+    why: str
+
+
+class WorkOrder(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Body of POST /v1/maintenance/add."""
+
+    antenna: str
+    begin: Annotated[datetime, Meta(tz=True)]
+    end: Annotated[datetime, Meta(tz=True)]
+    why: str
+
+
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """The body of what needs no word more."""
 
@@ -135,6 +150,43 @@ async def offset(request: web.Request) -> web.Response:
     antenna, by = _antenna(request), await read_body(request, Angles)
     antenna.offset(by.azimuth_deg, by.elevation_deg)
     return answer(antenna.status())
+
+
+@routes.post("/v1/antennas/{name}/lock")
+async def lock(request: web.Request) -> web.Response:
+    """Stop an antenna and let nothing move it until it is unlocked."""
+    antenna, wish = _antenna(request), await read_body(request, Reason)
+    await request.app[HOUSE].maintenance.lock(antenna.name, peer_of(request).issuer, wish.why)
+    return answer(antenna.status())
+
+
+@routes.post("/v1/antennas/{name}/unlock")
+async def unlock(request: web.Request) -> web.Response:
+    """End the work that goes on at an antenna."""
+    antenna = _antenna(request)
+    await read_body(request, Nothing)
+    await request.app[HOUSE].maintenance.unlock(antenna.name, peer_of(request).issuer)
+    return answer(antenna.status())
+
+
+@routes.get("/v1/maintenance")
+async def maintenance(request: web.Request) -> web.Response:
+    """Work on antennas that goes on or is to come."""
+    return answer(request.app[HOUSE].maintenance.entries())
+
+
+@routes.post("/v1/maintenance/add")
+async def add_maintenance(request: web.Request) -> web.Response:
+    """Enter a stretch of time in which people work on an antenna."""
+    wish, who = await read_body(request, WorkOrder), peer_of(request).issuer
+    return answer(await request.app[HOUSE].maintenance.add(wish.antenna, wish.begin, wish.end, who, wish.why))
+
+
+@routes.post("/v1/maintenance/{id}/remove")
+async def remove_maintenance(request: web.Request) -> web.Response:
+    """Take such a stretch out again."""
+    await read_body(request, Nothing)
+    return answer(await request.app[HOUSE].maintenance.remove(request.match_info["id"], peer_of(request).issuer))
 
 
 def _antenna(request: web.Request) -> Antenna:

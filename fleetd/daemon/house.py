@@ -7,14 +7,18 @@ stopped, devices left, and last the relay, which by then has heard of all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
+from fleetd.access.matrix import Access
+from fleetd.access.witness import Witness
 from fleetd.alarms import Alarms
 from fleetd.alarms.away import Away
 from fleetd.alarms.limits import Limits
@@ -22,15 +26,15 @@ from fleetd.clock import Clock
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.sky import Outlook, Satellite
+from fleetd.contact.wind import WindWatch
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.daemon.alongside import alongside
-from fleetd.daemon.downlinks import Downlinks, downlinks
 from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
-from fleetd.devices import Driver
-from fleetd.downlink.reception import Reception
+from fleetd.devices import AzEl, Driver
 from fleetd.elements.custody import Surroundings
 from fleetd.elements.keeper import Keeper
 from fleetd.elements.kept import Kept
@@ -38,10 +42,13 @@ from fleetd.hub import Hub
 from fleetd.link.ports import Ports
 from fleetd.notify import Notifier
 from fleetd.orbit.station import Station
+from fleetd.orbit.sun import sun_direction_deg
 from fleetd.records import Command
 from fleetd.relay.relay import Relay
+from fleetd.relay.signed import Signatures
 from fleetd.robots.dispatch import Dispatch
 from fleetd.robots.fleet import Fleet, Member
+from fleetd.robots.journal import Journal
 from fleetd.robots.poll import Poller, Rhythm
 from fleetd.store.store import Store
 from fleetd.supervise import Backoff, Device, Progress, Supervision
@@ -55,6 +62,7 @@ _IDLE_LOOK_S = 1.0
 class Rooms:
     """What a site is made of, built and not yet running."""
 
+    access: Access
     supervision: Supervision
     devices: Sequence[SupervisedDevice]
     elements: Keeper
@@ -62,8 +70,9 @@ class Rooms:
     pollers: Mapping[str, Poller]
     fleet: Fleet
     contacts: Contacts
+    maintenance: Maintenance
+    winds: Mapping[str, WindWatch]
     alarms: Alarms
-    receptions: Mapping[str, Reception]
 
 
 async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifier) -> Order:
@@ -72,28 +81,33 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
     Raises StoreError or ConfigError when the store, the socket or the elements cannot be had.
     """
     hub = Hub()
-    async with (
-        Store.open(site.store.path, node=site.site, clock=clock, settings=site.store) as store,
-        downlinks(site, store.folder, clock) as frames,
-    ):
-        rooms = build(site, clock, hub, store, frames)
+    async with Store.open(site.store.path, node=site.site, clock=clock, settings=site.store) as store:
+        rooms = build(site, clock, hub, store)
         dispatching: asyncio.Future[Dispatch] = asyncio.get_running_loop().create_future()
 
         async def on_command(command: Command) -> None:
-            await (await asyncio.shield(dispatching)).submit(command)
+            await (await asyncio.shield(dispatching)).submit_all(command)
 
         await rooms.alarms.restore()
-        relay = Relay(site.relay, store, hub, clock, site.site, on_command)
+        signatures = await Signatures.known(site.site, rooms.access, store.counters, clock)
+        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures)
+        journal = Journal(store, hub, clock)
         try:
             async with (
                 alongside({"relay": relay.run()}),
                 alongside({"fleet": rooms.fleet.watch(hub), **_alarm_watches(site, rooms.alarms, hub)}),
                 rooms.elements.begun(),
-                alongside({f"frames of {name}": each.keep() for name, each in rooms.receptions.items()}),
+                _under_maintenance(rooms.maintenance),
+                alongside({f"wind for {name}": watch.run() for name, watch in rooms.winds.items()}),
                 alongside(_device_loops(rooms)),
-                Dispatch.open(site.robots, rooms.fleet, store, hub, clock) as dispatch,
+                Dispatch.open(site.robots, rooms.fleet, journal, rooms.access) as dispatch,
                 alongside({"contacts": rooms.contacts.run(), "elements": rooms.elements.run()}),
-                alongside({"watchdog": _watch(rooms.supervision.progress, notifier)}),
+                alongside(
+                    {
+                        "watchdog": _watch(rooms.supervision.progress, notifier),
+                        "audit witness": Witness(store.audit, hub, clock).run(),
+                    }
+                ),
                 serve(_house(site, clock, hub, store, rooms, relay, dispatch), Path(site.control.socket)),
             ):
                 dispatching.set_result(dispatch)
@@ -105,14 +119,16 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
     return order
 
 
-def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -> Rooms:
+def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
     """Make every room of a site from its settings. Raises ConfigError."""
     progress = Progress(clock)
     supervision = Supervision(clock, hub.publish, progress)
     ports = Ports()
     devices = {settings.name: _device(settings, ports, clock) for settings in site.devices}
+    position = site.station
+    station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
     antennas = {
-        settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub)
+        settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub, _sun_over(station))
         for settings in site.antennas
     }
     pollers = {
@@ -131,28 +147,31 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         for settings in site.devices
         if settings.spec.capability == "robot"
     }
-    position = site.station
-    station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
     alarms = Alarms(clock, hub.publish, store.alarms, site.alarms.latched)
     # Contacts hear of their elements as soon as these are read, which is before they run.
     outlook = Outlook(station, position.horizon)
-    receptions = frames.receptions({name: each.device for name, each in devices.items()}, supervision, hub)
-    contacts = Contacts(ContactSite([], outlook, antennas, site.contacts, receptions), hub, progress)
+    contacts = Contacts(ContactSite([], outlook, antennas, site.contacts), hub, progress)
 
     def renewed(satellites: Sequence[Kept]) -> None:
         contacts.renew([_satellite(kept) for kept in satellites])
 
     around = Surroundings(store.elements, progress, hub.publish, alarms, renewed)
     return Rooms(
+        access=Access(site.access),
         supervision=supervision,
         devices=list(devices.values()),
         elements=Keeper(site.satellites, site.elements, around),
         antennas=antennas,
         pollers=pollers,
-        fleet=Fleet(members, site.robots.places),
+        fleet=Fleet(members, site.robots.places, site.robots.groups),
         contacts=contacts,
+        maintenance=Maintenance(antennas, store.maintenance, clock, hub.publish),
+        winds={
+            settings.name: WindWatch(antennas[settings.name], settings.wind, hub, alarms)
+            for settings in site.antennas
+            if settings.wind is not None
+        },
         alarms=alarms,
-        receptions=receptions,
     )
 
 
@@ -163,6 +182,18 @@ def _alarm_watches(site: Site, alarms: Alarms, hub: Hub) -> dict[str, Coroutine[
         "alarms of devices away": Away(alarms, site.alarms.offline_after_s).watch(hub),
         "alarms of limits": limits.watch(hub),
     }
+
+
+def _sun_over(station: Station) -> Callable[[datetime], AzEl]:
+    return lambda when: AzEl(*sun_direction_deg(station, when))
+
+
+@asynccontextmanager
+async def _under_maintenance(maintenance: Maintenance) -> AsyncIterator[None]:
+    """What is locked is known before anything can move."""
+    await maintenance.load()
+    async with alongside({"maintenance": maintenance.run()}):
+        yield
 
 
 def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedDevice:
@@ -185,7 +216,6 @@ def _device_loops(rooms: Rooms) -> dict[str, Any]:
         antenna.device.name: antenna.work for antenna in rooms.antennas.values()
     }
     work |= {name: poller.work for name, poller in rooms.pollers.items()}
-    work |= {each.device.name: each.work for each in rooms.receptions.values()}
     return {
         f"device {each.device.name}": rooms.supervision.run(each.device, work[each.device.name])
         for each in rooms.devices
@@ -199,11 +229,13 @@ def _house(site: Site, clock: Clock, hub: Hub, store: Store, rooms: Rooms, relay
         clock=clock,
         hub=hub,
         store=store,
+        access=rooms.access,
         relay=relay,
         fleet=rooms.fleet,
         dispatch=dispatch,
         antennas=rooms.antennas,
         contacts=rooms.contacts,
+        maintenance=rooms.maintenance,
         alarms=rooms.alarms,
         elements=rooms.elements,
         devices=rooms.devices,

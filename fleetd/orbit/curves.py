@@ -19,7 +19,9 @@ from fleetd.orbit.motion import POINTS, Ints, lagrange
 _BASIS = lagrange(POINTS)
 _LAST_STEP = 1e-4  # of an interval: Newton's next step would be some 1e-8
 _NARROW = 1e-9  # of an interval: halved as far as this, a bracket is an instant
-_TOGETHER = 6  # rounds in which finished curves are carried along, which costs less than leaving them out
+_FEW = (
+    0.5  # of the curves at work: while more than these are unfinished, leaving the others out costs more than it saves
+)
 _MOST_ROUNDS = 60
 
 
@@ -139,10 +141,10 @@ def _zero(curves: Curves, low: Floats, high: Floats, slope: Floats, function: _F
     part = np.divide(at_low, at_low - at_high, out=np.full_like(low, 0.5), where=at_low * at_high < 0)
     x = low + part * (high - low)
     low, high = low.copy(), high.copy()
-    left: Any = slice(None)
-    for number in range(_MOST_ROUNDS):
+    working, left = curves, np.arange(len(x))
+    for _ in range(_MOST_ROUNDS):
         now, begin, end = x[left], low[left], high[left]
-        value, first = function.slope(curves if number < _TOGETHER else curves[left], now)
+        value, first = function.slope(working, now)
         later = value * slope[left] < 0
         begin, end = np.where(later, now, begin), np.where(later, end, now)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -153,8 +155,9 @@ def _zero(curves: Curves, low: Floats, high: Floats, slope: Floats, function: _F
         x[left], low[left], high[left] = following, begin, end
         if not unfinished.any():
             break
-        if number >= _TOGETHER - 1:
-            left = np.nonzero(unfinished)[0] if isinstance(left, slice) else left[unfinished]
+        if np.count_nonzero(unfinished) < _FEW * len(now):
+            left = left[unfinished]
+            working = curves[left]
     return x
 
 

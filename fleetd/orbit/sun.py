@@ -13,8 +13,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetd.orbit.earth import DATA, DAY_S, Floats, julian_date, tt_minus_utc_s
+from fleetd.orbit.earth import DATA, DAY_S, Floats, julian_date, sidereal_rad, to_ground, tt_minus_utc_s
 from fleetd.orbit.motion import lagrange
+from fleetd.orbit.station import Station
 
 SOURCE = "an excerpt of JPL DE421"
 RANGE = datetime(2026, 1, 1, tzinfo=UTC), datetime(2046, 1, 1, tzinfo=UTC)
@@ -64,6 +65,21 @@ def sun_km(start: datetime, after_s: Floats) -> Floats:
     weights = powers.T @ _BASIS
     place: Floats = np.einsum("nk,nkj->nj", weights, _table_km()[stencil[:, None] + np.arange(_POINTS)])
     return place
+
+
+def sun_direction_deg(station: Station, when: datetime) -> tuple[float, float]:
+    """Azimuth (0 to below 360) and elevation of the Sun's centre at a station, without refraction.
+
+    Raises ValueError outside `RANGE`.
+    """
+    ground_km = to_ground(sun_km(when, np.zeros(1)), sidereal_rad(*_day(when)))[0] - np.array(station.position_km)
+    east, north, up = (float(ground_km @ np.array(axis)) for axis in (station.east, station.north, station.up))
+    return float(np.degrees(np.arctan2(east, north))) % 360, float(np.degrees(np.arctan2(up, np.hypot(east, north))))
+
+
+def _day(when: datetime) -> tuple[float, Floats]:
+    day, fraction = julian_date(when)
+    return day, np.array([fraction])
 
 
 def shadow_depth_km(satellite_km: Floats, towards_sun_km: Floats) -> Floats:

@@ -107,6 +107,31 @@ def _command(register_map: RegisterMap) -> Iterator[Fault]:
             yield ("command",), f"{word} is no word of {command.result}"
 
 
+def _interlocks(register_map: RegisterMap) -> Iterator[Fault]:
+    polled = {name for spec in register_map.values if spec.readable and spec.poll != NEVER for name in spec.names}
+    known = Counter(interlock.name for interlock in register_map.interlocks)
+    for index, interlock in enumerate(register_map.interlocks):
+        if known[interlock.name] > 1:
+            yield ("interlocks", index, "name"), f"{interlock.name} is not the only interlock of that name"
+        for name in interlock.values:
+            if name not in polled:
+                yield ("interlocks", index, "values"), f"{name} is no value that is polled"
+
+
+def _hazards(register_map: RegisterMap) -> Iterator[Fault]:
+    polled = {name for spec in register_map.values if spec.readable and spec.poll != NEVER for name in spec.names}
+    known = {interlock.name for interlock in register_map.interlocks}
+    for index, action in enumerate(register_map.actions):
+        for name in action.interlocks:
+            if name not in known:
+                yield ("actions", index, "interlocks"), f"{name} is none of the map's interlocks"
+        for name in action.harmless_when:
+            if name not in polled:
+                yield ("actions", index, "harmless_when", name), f"{name} is no value that is polled"
+        if action.harmless_when and not action.hazardous:
+            yield ("actions", index, "harmless_when"), f"{action.name} is not hazardous, so it is always harmless"
+
+
 def _command_names(command: CommandBlock) -> tuple[str, ...]:
     return (command.number, command.code, *command.arguments, command.crc, command.last_number, command.result)
 
@@ -123,7 +148,7 @@ def _command_block(register_map: RegisterMap, command: CommandBlock) -> Iterator
 
 
 _RULES: tuple[Callable[[RegisterMap], Iterator[Fault]], ...] = (
-    _names, _overlaps, _holes, _groups, _references, _command,
+    _names, _overlaps, _holes, _groups, _references, _command, _interlocks, _hazards,
 )  # fmt: skip
 
 

@@ -204,14 +204,37 @@ class ArgumentMap(Settings):
         return self.scale == 1.0
 
 
+class InterlockMap(Settings):
+    """What the newest reading must show before an action is sent. A value that is absent shows nothing."""
+
+    name: Word
+    values: Annotated[tuple[Word, ...], Field(min_length=1)]
+    """Each of them must be as the rest says."""
+    one_of: tuple[Scalar, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    why: str
+    """What stands against the action where it does not hold, in a sentence for people."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.one_of and self.minimum is None and self.maximum is None:
+            raise ValueError(f"{self.name}: say one_of, minimum or maximum; else it would never stand against anything")
+        return self
+
+
 class ActionMap(Settings):
     """One thing that the device can be told to do, and the code that it knows it by."""
 
     name: Word
     code: Annotated[int, Field(ge=1, le=65535)]
     arguments: tuple[ArgumentMap, ...] = ()
+    interlocks: tuple[Word, ...] = ()
+    """The map's interlocks that must hold."""
     hazardous: bool = False
     """Whether it can hurt somebody: fleetd asks for more than one word of consent."""
+    harmless_when: Mapping[Word, tuple[Scalar, ...]] = {}
+    """A hazardous action is not, while the newest reading shows one of these for each of these values."""
     help: str
 
 
@@ -283,6 +306,7 @@ class RegisterMap(Settings):
     stop: StopMap | None = None
     heartbeat: HeartbeatMap | None = None
     command: CommandBlock | None = None
+    interlocks: tuple[InterlockMap, ...] = ()
     actions: tuple[ActionMap, ...] = ()
     samples: Annotated[tuple[Sample, ...], Field(min_length=1)]
     """Golden samples; the map loads only if each decodes, and encodes, as it says."""

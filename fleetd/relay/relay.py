@@ -28,7 +28,6 @@ from fleetd.records import (
     ContactReport,
     DeviceStatus,
     Event,
-    Frame,
     NodeStatus,
     Reading,
     Severity,
@@ -36,6 +35,7 @@ from fleetd.records import (
 from fleetd.relay.intake import Intake
 from fleetd.relay.publisher import Publisher
 from fleetd.relay.settings import RelaySettings, parse_broker
+from fleetd.relay.signed import Signatures
 from fleetd.relay.status import RelayStatus
 from fleetd.relay.topics import addressing, command_filter, event_topic
 from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
@@ -46,13 +46,14 @@ from fleetd.store.store import Store
 log = structlog.get_logger(__name__)
 
 # Results and alarms are committed with what they tell of.
-_FROM_HUB = (Reading, Frame, DeviceStatus, Event, ContactReport)
+_FROM_HUB = (Reading, DeviceStatus, Event, ContactReport)
 _GROUP = 500  # records that go to the outbox together
 _BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.5, 30.0
 _STORE_RETRY_S = 1.0
 _SUBSCRIBE_RETRY_S = 5.0
 _DRAIN_WITHIN_S = 2.0  # real time in which a stopping relay still tries to get rid of what waits
 _LEAVE_WITHIN_S = 3.0
+_TAKEN_IN_A_ROW = 20
 _HEALTHY_AFTER_S = 10.0  # a shorter connection counts as one more failure in the row
 
 
@@ -67,6 +68,7 @@ class Relay:
         clock: Clock,
         site: str,
         on_command: Callable[[Command], Awaitable[None]],
+        signatures: Signatures | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -75,7 +77,7 @@ class Relay:
         self._site = site
         self._addressing = addressing(site, store.node)
         self._publisher = Publisher(store.outbox, self._addressing, clock, settings, self._refused_topic)
-        self._intake = Intake(hub, store.outbox, clock, on_command)
+        self._intake = Intake(hub, store, clock, signatures, on_command)
         self._brokers = [parse_broker(url) for url in settings.brokers]
         self._turn = 0
         self._failures = 0
@@ -97,6 +99,7 @@ class Relay:
         """
         with self._hub.subscribe("relay", *_FROM_HUB) as self._feed:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._intake.count(), name="relay refusals")
                 tasks.create_task(self._stay_connected(tasks), name="relay connection")
                 try:
                     while True:
@@ -260,8 +263,12 @@ class Relay:
                 return
 
     async def _take_commands(self, uplink: Uplink, tasks: asyncio.TaskGroup) -> None:
+        taken = 0
         async for incoming in uplink.messages():
             self._intake.take(incoming, tasks)
+            taken += 1
+            if taken % _TAKEN_IN_A_ROW == 0:
+                await asyncio.sleep(0)  # a flood of commands leaves the others their turns
 
     # Words
 

@@ -2,12 +2,11 @@
 
     status                    the node itself   retained; the last will stands here
     <device>/status           DeviceStatus      retained
-    <device>/reading          Reading           never retained; a satellite's are Telemetry
-    <device>/frame            Frame             raw, in base64
+    <device>/reading          Reading           never retained
     <device>/result           Result
     alarm/<device>/<name>     Alarm             retained while active; see `messages` for its end
     contact, event            ContactReport, Event
-    <device>/command          incoming
+    <device>/command          incoming; for a group's name, or `all`, to each of its robots
 
 A payload is the record's JSON with `node`, `boot` and `seq` in front. No two different messages share the three; a
 consumer that has seen them drops the message, and finds gaps by `seq`, which rises by one over all of a node's records.
@@ -26,11 +25,13 @@ from fleetd.errors import ConfigError
 from fleetd.store.rows import Kind, Row
 
 ROOT = "fleetd"
-RESERVED = frozenset({"status", "contact", "event", "alarm"})
+RESERVED = frozenset({"status", "contact", "event", "alarm", "all"})
 """Words that a device may not be called, for they stand where a device's name would."""
 
-_LAST_LEVEL = {Kind.READING: "reading", Kind.FRAME: "frame", Kind.STATUS: "status", Kind.RESULT: "result"}
-_WHOLE_SITE = {Kind.NODE: "status", Kind.EVENT: "event", Kind.CONTACT: "contact"}
+LEVELS = {Kind.READING: "reading", Kind.STATUS: "status", Kind.RESULT: "result"}
+"""The last level of what belongs to a device."""
+WHOLE_SITE = {Kind.NODE: "status", Kind.EVENT: "event", Kind.CONTACT: "contact"}
+"""The one level of what belongs to no device."""
 _RETAINED = frozenset({Kind.NODE, Kind.STATUS, Kind.ALARM})
 
 
@@ -69,7 +70,7 @@ def command_filter(site: str) -> str:
 
 def event_topic(site: str) -> str:
     """Where events go."""
-    return f"{ROOT}/{topic_level(site)}/{_WHOLE_SITE[Kind.EVENT]}"
+    return f"{ROOT}/{topic_level(site)}/{WHOLE_SITE[Kind.EVENT]}"
 
 
 def topic_level(name: str) -> str:
@@ -87,8 +88,8 @@ def check_device_name(name: str) -> str:
 
 
 def _below_root(row: Row) -> str:
-    if row.kind in _WHOLE_SITE:
-        return _WHOLE_SITE[row.kind]
-    if row.kind in _LAST_LEVEL:
-        return f"{row.device}/{_LAST_LEVEL[row.kind]}"
+    if row.kind in WHOLE_SITE:
+        return WHOLE_SITE[row.kind]
+    if row.kind in LEVELS:
+        return f"{row.device}/{LEVELS[row.kind]}"
     return f"alarm/{row.device}/{row.name}"

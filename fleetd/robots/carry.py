@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from fleetd.clock import Clock, iso_ms
+from fleetd.clock import iso_ms
 from fleetd.devices import Outcome, ReadBack
 from fleetd.errors import Declined, DeviceError, FleetError, ReplyTimeout, StoreError
 from fleetd.records import Command, Stage
+from fleetd.robots.gate import Gate
 from fleetd.robots.journal import Journal
 from fleetd.robots.lane import Lane, set_before
 from fleetd.robots.settings import RobotsSettings
@@ -31,10 +32,11 @@ T = TypeVar("T")
 class Carrier:
     """Works off lanes, by tasks in the group that it is given."""
 
-    def __init__(self, settings: RobotsSettings, journal: Journal, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, settings: RobotsSettings, journal: Journal, gate: Gate, tasks: asyncio.TaskGroup) -> None:
         self._settings = settings
-        self._journal = journal
-        self._clock = clock
+        self.journal = journal
+        self.gate = gate
+        self._clock = journal.clock
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
 
@@ -74,7 +76,7 @@ class Carrier:
         poller = lane.robot.poller
         if not lane.online.is_set():
             state = f"is {poller.device.state}: {poller.device.reason}"
-            self._journal.warn(lane.name, "stop-pending", f"{lane.name} {state}; it is stopped as soon as it answers")
+            self.journal.warn(lane.name, "stop-pending", f"{lane.name} {state}; it is stopped as soon as it answers")
         while lane.demands:
             await lane.online.wait()
             driver, demands = poller.device.driver, list(lane.demands)
@@ -84,6 +86,7 @@ class Carrier:
                 log.warning("stop not obeyed yet", device=lane.name, reason=str(error))
                 poller.lost(driver, error)
                 continue
+            lane.changed_at = self._clock.now()
             for obeyed in demands:
                 obeyed.set_result(None)
             del lane.demands[: len(demands)]
@@ -98,20 +101,27 @@ class Carrier:
             under_way = entry.stage is Stage.STARTED
             ready = under_way or await self._ready(lane, entry.command)
             lane.current = lane.waiting.popleft()
+            against = self.gate.before_sending(lane, entry.command)
             if under_way:
                 await self._conclude(lane, entry, await self._recall(lane, entry))
-            elif ready:
-                await self._carry_out(lane, entry)
-            else:
+            elif not ready:
                 await self._expire(lane, entry.command)
+            elif against is not None:
+                await self.journal.finish(entry.command, Stage.FAILED, f"not sent: {against.reason}")
+            else:
+                await self._carry_out(lane, entry)
+            self.gate.consents.done(entry.command.id)
             lane.current = None
         lane.worker = None
 
     async def _ready(self, lane: Lane, command: Command) -> bool:
-        """Whether, before the command expires, the robot is online and no stop waits to be obeyed."""
+        """Whether, before the command expires, the robot is online, no stop waits to be obeyed, and enough is known."""
+        since = self._clock.now()
         while self._left_s(command) > 0:
             if lane.clear.is_set() and lane.online.is_set():
-                return True
+                if not self.gate.needs_news(lane, command, since):
+                    return True
+                await set_before(lane.robot.poller.news, self._clock, command.expires_at)
             await set_before(lane.clear, self._clock, command.expires_at)
             await set_before(lane.online, self._clock, command.expires_at)
         return False
@@ -119,16 +129,16 @@ class Carrier:
     async def _carry_out(self, lane: Lane, entry: Entry) -> None:
         command, stops = entry.command, lane.stops
         try:
-            await self._journal.store.ledger.advance(command.id, Stage.STARTED)
+            await self.journal.store.ledger.advance(command.id, Stage.STARTED)
         except StoreError as error:
-            await self._journal.finish(command, Stage.FAILED, f"not sent, for it could not be noted: {error}")
+            await self.journal.finish(command, Stage.FAILED, f"not sent, for it could not be noted: {error}")
             return
         if lane.stops != stops:
-            await self._journal.finish(command, Stage.FAILED, PURGED)
+            await self.journal.finish(command, Stage.FAILED, PURGED)
         elif self._left_s(command) <= 0:
             await self._expire(lane, command)
         else:
-            self._journal.started(command)
+            self.journal.started(command)
             verdict = await self._perform(lane, entry)
             if lane.stops != stops:
                 self.demand_stop(lane)  # the command may have reached the robot behind the stop that overtook it
@@ -173,11 +183,12 @@ class Carrier:
             stage, reason = Stage.FAILED, f"{lane.name} refused: {verdict.reason}"
         else:
             stage, reason = Stage.FAILED, f"{lane.name} has not taken the command, and it is not sent twice"
-        await self._journal.finish(entry.command, stage, reason)
+        lane.changed_at = self._clock.now()
+        await self.journal.finish(entry.command, stage, reason)
 
     async def _expire(self, lane: Lane, command: Command) -> None:
         reason = f"expired at {iso_ms(command.expires_at)} before it could be sent"
-        await self._journal.finish(command, Stage.FAILED, f"{reason}: {lane.trouble}" if lane.trouble else reason)
+        await self.journal.finish(command, Stage.FAILED, f"{reason}: {lane.trouble}" if lane.trouble else reason)
 
     def _left_s(self, command: Command) -> float:
         return (command.expires_at - self._clock.now()).total_seconds()

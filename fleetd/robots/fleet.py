@@ -13,7 +13,7 @@ from fleetd.devices import ActionSpec
 from fleetd.errors import Refusal
 from fleetd.hub import Hub
 from fleetd.records import DeviceState, Quality, Reading, Result, Value
-from fleetd.robots.judge import listed
+from fleetd.robots.judge import ALL, listed
 from fleetd.robots.poll import Poller
 from fleetd.robots.settings import Place
 
@@ -82,6 +82,7 @@ class Fleet:
 
     members: Mapping[str, Member]
     places: Mapping[str, Place]
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _readings: dict[str, Reading] = field(default_factory=dict)
     _results: dict[str, Result] = field(default_factory=dict)
 
@@ -116,6 +117,10 @@ class Fleet:
         except KeyError:
             known = listed(self.members)
             raise Refusal("unknown-device", f"there is no robot {name!r}; there are {known}") from None
+
+    def addressed(self, name: str) -> tuple[str, ...] | None:
+        """The robots of a group, or all of them for `all`; None where the name is no group's."""
+        return tuple(self.members) if name == ALL else self.groups.get(name)
 
     def summary(self) -> FleetSummary:
         """The fleet in one line."""

@@ -32,9 +32,9 @@ class Journal:
     clock: Clock
     _recent: OrderedDict[str, list[Result]] = field(default_factory=OrderedDict)
 
-    async def accept(self, command: Command) -> tuple[Entry, Result]:
+    async def accept(self, command: Command, reason: str = "", rule: str = "") -> tuple[Entry, Result]:
         """Take a command into the ledger, and publish that if its id is new. Raises StoreError."""
-        result = self.result(command, Stage.ACCEPTED)
+        result = self.result(command, Stage.ACCEPTED, reason, rule)
         entry = await self.store.ledger.accept(command, result)
         if entry.fresh:
             self._tell(result)
@@ -58,6 +58,30 @@ class Journal:
         result = self.result(command, Stage.STARTED)
         self.store.outbox.post(result)
         self._tell(result)
+
+    async def confirmed(self, command: Command, by: str) -> Result:
+        """Publish and audit that a second person has given his word for a command. Raises StoreError if unaudited."""
+        result = self.result(command, Stage.ACCEPTED, f"confirmed by {by}")
+        detail = msgspec.json.encode({"id": command.id, "args": command.args, "asked_by": command.issuer}).decode()
+        await self.store.audit.append(by, f"confirm {command.action} {command.device}", "done", detail)
+        self.store.outbox.post(result)
+        self._tell(result)
+        return result
+
+    def confirmation(self, command: Command, confirmed: str) -> Result:
+        """Publish how a confirmation, as a command of its own, has ended."""
+        result = self.result(command, Stage.SUCCEEDED, f"{confirmed} is confirmed")
+        self.store.outbox.post(result)
+        self._tell(result)
+        return result
+
+    async def audit_refused_word(self, command: Command, issuer: str, refusal: Refusal) -> None:
+        """Audit that somebody's word for a command does not count."""
+        detail = msgspec.json.encode({"id": command.id, "reason": refusal.reason}).decode()
+        try:
+            await self.store.audit.append(issuer, f"confirm {command.action} {command.device}", "refused", detail)
+        except StoreError as error:
+            log.critical("a decision is not in the audit chain", id=command.id, reason=str(error))
 
     def _tell(self, result: Result) -> None:
         self._recent.setdefault(result.id, []).append(result)

@@ -20,6 +20,12 @@ from fleetd.robots.settings import RobotsSettings
 STOP = "stop"
 """The action that every robot takes, at any time, ahead of everything else."""
 
+CONFIRM = "confirm"
+"""A second person's word for a command that waits for it; its argument `command` is that command's id."""
+
+ALL = "all"
+"""In a device's place: every robot of the site."""
+
 PLACE = "place"
 """An argument of this name stands for the action's `stop_number`, given as one of the site's places."""
 
@@ -34,7 +40,7 @@ def judge(command: Command, actions: Mapping[str, ActionSpec], settings: RobotsS
     if command.action == STOP:
         return msgspec.structs.replace(command, args={})
     resolved = resolve(command, actions, settings)
-    _judge_time(command, settings, now)
+    judge_time(command, settings, now)
     return resolved
 
 
@@ -60,7 +66,8 @@ def listed(names: Collection[str]) -> str:
     return (", ".join(first) or "none") + (f" and {more} more" if more else "")
 
 
-def _judge_time(command: Command, settings: RobotsSettings, now: datetime) -> None:
+def judge_time(command: Command, settings: RobotsSettings, now: datetime) -> None:
+    """Raises Refusal for a command that is over, not yet issued, or would live for too long."""
     if command.issued_at.tzinfo is None or command.expires_at.tzinfo is None:
         raise Refusal("zone", "issued_at and expires_at need a zone; end them with 'Z' for UTC")
     ahead_s = (command.issued_at - now).total_seconds()

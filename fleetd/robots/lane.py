@@ -26,6 +26,8 @@ class Lane:
     stopper: asyncio.Task[None] | None = None
     stops: int = 0
     """How many stops were demanded so far: whoever sees it change in between was overtaken."""
+    changed_at: datetime | None = None
+    """When a command or a stop last changed the robot, as far as is known; older readings tell of before."""
     clear: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no stop waits to be obeyed."""
 

@@ -85,9 +85,21 @@ class Poller:
     online: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while the device is connected and has answered."""
     _last: Reading | None = None
+    _news: asyncio.Event | None = None
     _reported: Reading | None = None
     _reported_s: float = 0.0
     _trouble: asyncio.Future[DeviceError] | None = None
+
+    @property
+    def newest(self) -> Reading | None:
+        """What the device said last; None once it is lost."""
+        return self._last
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set with the next reading that comes."""
+        self._news = self._news or asyncio.Event()
+        return self._news
 
     async def work(self, driver: Driver) -> None:
         """Poll `driver` for ever. Raises a group of DeviceError once an exchange with it failed.
@@ -149,6 +161,9 @@ class Poller:
             self._reported, self._reported_s = self._last, clock.monotonic()
             self.publish(self._last)
         self.online.set()
+        if self._news is not None:
+            self._news.set()
+            self._news = None
 
     def _tells_something(self, reading: Reading) -> bool:
         before, longest_s = self._reported, self.rhythm.max_silence_s

@@ -23,6 +23,9 @@ class RobotsSettings(Settings):
     places: dict[Name, Place] = Field(default_factory=dict)
     """Places that a command may name instead of a stop number."""
 
+    groups: dict[Name, tuple[Name, ...]] = Field(default_factory=dict)
+    """Groups of robots; a command to a group is one to each of them. The group `all` is every robot of the site."""
+
     command_expiry_s: PositiveSeconds = 30.0
     """How long a command stays valid when whoever sent it did not say."""
 

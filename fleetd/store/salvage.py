@@ -17,6 +17,7 @@ import structlog
 
 from fleetd.records import Command, Stage
 from fleetd.store import schema
+from fleetd.store.counters import HIGHEST, MARK
 from fleetd.store.pages import Column, rows_of
 from fleetd.store.rows import Draft, Kind, checksum
 
@@ -33,6 +34,9 @@ _INSERT = {
     "state = excluded.state, changed = excluded.changed WHERE excluded.changed > changed",
     "element_source": "INSERT OR IGNORE INTO element_source VALUES (?, ?)",
     "alarm": "INSERT OR IGNORE INTO alarm VALUES (?, ?, ?)",
+    "maintenance": "INSERT OR IGNORE INTO maintenance VALUES (?, ?)",
+    "counter": "INSERT INTO counter VALUES (?, ?) ON CONFLICT (key) DO UPDATE "
+    "SET highest = max(highest, excluded.highest)",
     "about": "INSERT INTO about VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
 }
 _SEQUENCES = ("outbox", "ledger", "audit")
@@ -139,11 +143,21 @@ def _recognised(rowid: int, columns: tuple[Column, ...]) -> tuple[str, tuple[Col
             return "element_source", columns
         case (str(device), str(name), bytes(body)) if device and name and body.startswith(b"{"):
             return "alarm", columns
-        case ("boots" | "version", int()):
-            return "about", columns
-        case (str(table), int(seq)) if table in _SEQUENCES and 0 <= seq < 1 << 48:
-            return "sqlite_sequence", columns
+        case (str(), bytes(body)) if _is_entry(body):
+            return "maintenance", columns
+        case (str(key), int(number)):
+            table = _numbered(key, number)
+            return None if table is None else (table, columns)
     return None
+
+
+def _numbered(key: str, number: int) -> str | None:
+    """Which table a row of a word and a number is of."""
+    if key in ("boots", "version"):
+        return "about"
+    if key in _SEQUENCES and 0 <= number < 1 << 48:
+        return "sqlite_sequence"
+    return "counter" if key.startswith(MARK) and 0 <= number <= HIGHEST else None
 
 
 def _is_command(body: bytes) -> bool:
@@ -152,6 +166,13 @@ def _is_command(body: bytes) -> bool:
     except msgspec.MsgspecError:
         return False
     return True
+
+
+def _is_entry(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except msgspec.MsgspecError:
+        return False
 
 
 _KINDS = {str(kind): kind for kind in Kind}

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from fleetd.errors import StoreError
-from fleetd.store import alarms, elements, table
+from fleetd.store import alarms, counters, elements, maintenance, table
 from fleetd.store.damage import damage, is_damage
 
 FILE = "fleetd.db"
@@ -98,7 +98,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute(table.INDEX)
         connection.execute("INSERT OR IGNORE INTO about VALUES ('version', ?)", (VERSION,))
         # Added since version 1; they stand beside its tables, so an older fleetd still reads the file.
-        connection.executescript(elements.TABLES + alarms.TABLES)
+        connection.executescript(elements.TABLES + alarms.TABLES + maintenance.TABLES + counters.TABLES)
     except BaseException:
         connection.close()
         raise

@@ -1,4 +1,4 @@
-"""`Store`: one folder, one daemon, one database; its outbox, ledger, audit chain, orbital elements and alarms.
+"""`Store`: one folder, one daemon, one database; its outbox, ledger, audit chain, elements, alarms and key counters.
 
 Everything in it is on disk (WAL, synchronous FULL) before the call that put it there returns. A failing disk raises
 StoreError from that call and nothing else: the process goes on, and so does the store once the disk does.
@@ -19,9 +19,11 @@ from fleetd.errors import StoreError
 from fleetd.records import Event, Severity
 from fleetd.store.alarms import AlarmBook
 from fleetd.store.audit import Audit
+from fleetd.store.counters import Counters
 from fleetd.store.elements import ElementShelf
 from fleetd.store.ledger import Ledger
 from fleetd.store.lock import locked
+from fleetd.store.maintenance import MaintenanceShelf
 from fleetd.store.outbox import Outbox
 from fleetd.store.salvage import Salvaged, finish, save
 from fleetd.store.schema import open_database
@@ -42,6 +44,8 @@ class Store:
     audit: Audit
     elements: ElementShelf
     alarms: AlarmBook
+    maintenance: MaintenanceShelf
+    counters: Counters
 
     @classmethod
     @asynccontextmanager
@@ -71,6 +75,8 @@ class Store:
                     audit=Audit(writer, clock),
                     elements=ElementShelf(writer),
                     alarms=AlarmBook(writer, outbox),
+                    maintenance=MaintenanceShelf(writer),
+                    counters=Counters(writer),
                 )
                 if salvaged is not None:
                     await store.outbox.append([news.of(salvaged)])

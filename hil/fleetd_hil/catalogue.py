@@ -10,12 +10,25 @@ from functools import lru_cache
 from fleetd.errors import ConfigError
 from fleetd.registers.loader import load_map
 from fleetd_hil.faults import FaultKind, Faults
+from fleetd_hil.models.rig import RigModel
 from fleetd_hil.models.robot import RobotBuild, RobotModel
 from fleetd_hil.models.rotator import AxisBuild, RotatorBuild, RotatorModel
 from fleetd_hil.models.streets import Streets
 from fleetd_hil.models.weather import WeatherModel
 from fleetd_hil.sim import Sim
-from fleetd_hil.sims import easycomm, gs232b, kiss, little_donkey, modbus, rotctld, servo, spid, weather_station
+from fleetd_hil.sims import (
+    easycomm,
+    gs232b,
+    icom_civ,
+    kiss,
+    little_donkey,
+    modbus,
+    rigctld,
+    rotctld,
+    servo,
+    spid,
+    weather_station,
+)
 from fleetd_hil.sims.modbus import Framing, ModbusSim, Unit
 
 
@@ -56,6 +69,27 @@ class ServoOptions(RotatorOptions):
 
     azimuth_min_deg: float = -180.0
     azimuth_max_deg: float = 540.0
+
+
+@dataclass(frozen=True, slots=True)
+class RigOptions:
+    """A radio of two receivers for 2 m, 70 cm and 23 cm, and what it stands on when it is switched on."""
+
+    main_hz: float = 435_000_000.0
+    sub_hz: float = 145_000_000.0
+
+    def build(self) -> RigModel:
+        """The radio that these options describe."""
+        model = RigModel()
+        model.main.frequency_hz, model.sub.frequency_hz = int(self.main_hz), int(self.sub_hz)
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class RigctldOptions(RigOptions):
+    """The same behind a server; `vfo_mode` 0 as if it had been begun without -o."""
+
+    vfo_mode: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +168,15 @@ def _spid(kind: spid.Model) -> Callable[[Options], Sim]:
     return alone
 
 
+def _rigctld(options: Options) -> Sim:
+    chosen = RigctldOptions(**options)
+    return rigctld.RigctldSim(chosen.build(), vfo_mode=bool(chosen.vfo_mode))
+
+
+def _icom_civ(options: Options) -> Sim:
+    return icom_civ.IcomCivSim(RigOptions(**options).build())
+
+
 def _servo(options: Options, _seed: int, faults: Faults, number: int) -> Unit:
     chosen = ServoOptions(**options)
     return servo.ServoUnit(load_map("servo-rotator"), chosen.build(chosen.azimuth_min_deg), faults, number)
@@ -176,6 +219,7 @@ KINDS: Mapping[str, SimKind] = {
             alone=_gs232b,
         ),
         SimKind("kiss", "a KISS TNC that hears a test frame now and then", kiss.FAULTS, KissOptions, alone=_kiss),
+        SimKind("icom-civ", "an Icom IC-9700 on CI-V", icom_civ.FAULTS, RigOptions, alone=_icom_civ),
         SimKind(
             "little-donkey",
             "delivery robots on the reference register map, one a Modbus unit, driving between stops 1 to 20",
@@ -183,6 +227,7 @@ KINDS: Mapping[str, SimKind] = {
             RobotBuild,
             unit=_robot,
         ),
+        SimKind("rigctld", "Hamlib's radio server; a TCP port", rigctld.FAULTS, RigctldOptions, alone=_rigctld),
         SimKind("rotctld", "Hamlib's rotator server; a TCP port", rotctld.FAULTS, RotatorOptions, alone=_rotctld),
         SimKind(
             "servo-rotator",

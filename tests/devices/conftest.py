@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import rigs
 import rotators
 
 from fleetd.strictyaml import plain_value
@@ -33,26 +34,40 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each test that takes a `stand` runs on every sim and medium, or on each real device that was named."""
-    if "stand" in metafunc.fixturenames:
-        metafunc.parametrize("stand", _stands(metafunc.config), ids=str)
+    """Each test that takes a `stand` runs on every sim and medium, or on each real device that was named.
+
+    A `stand` has a rotator on it, a `rig_stand` a radio.
+    """
+    for fixture in ("stand", "rig_stand"):
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize(fixture, _stands(metafunc.config, fixture), ids=str)
 
 
-def _stands(config: pytest.Config) -> list[rotators.Stand]:
+def _stands(config: pytest.Config, fixture: str) -> list[rotators.Stand] | list[rigs.RigStand]:
     devices = config.getoption("--device", [])
     if not devices:
-        return rotators.stands()
+        return rotators.stands() if fixture == "stand" else rigs.stands()
     settings = dict(_pair(text) for text in config.getoption("--device-set"))
     values = {key: plain_value(value) for key, value in settings.items()}
     watched = config.getoption("--i-am-watching")
-    return [_real(*_pair(text), values, watched=watched) for text in devices]
-
-
-def _real(name: str, url: str, settings: dict[str, object], *, watched: bool) -> rotators.Stand:
-    known = {kind.name: kind for kind in rotators.KINDS}
-    if name not in known:
-        raise pytest.UsageError(f"--device {name}: no such rotator driver; known are {', '.join(known)}")
-    return rotators.Stand(rotators.with_settings(known[name], settings), url=url, watched=watched)
+    turned = {kind.name: kind for kind in rotators.KINDS}
+    tuned = {kind.name: kind for kind in rigs.KINDS}
+    named = [_pair(text) for text in devices]
+    for name, _ in named:
+        if name not in {**turned, **tuned}:
+            known = ", ".join([*turned, *tuned])
+            raise pytest.UsageError(f"--device {name}: no such rotator or rig driver; known are {known}")
+    if fixture == "stand":
+        return [
+            rotators.Stand(rotators.with_settings(turned[name], values), url=url, watched=watched)
+            for name, url in named
+            if name in turned
+        ]
+    return [
+        rigs.RigStand(rotators.with_settings(tuned[name], values), url=url, watched=watched)
+        for name, url in named
+        if name in tuned
+    ]
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -64,7 +79,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 @pytest.fixture(autouse=True)
 def someone_watches(request: pytest.FixtureRequest) -> None:
-    """Real hardware does not move in a test marked `moves` unless somebody has said that they are watching."""
-    stand = request.node.callspec.params.get("stand") if "stand" in request.fixturenames else None
+    """Real hardware does not move or transmit in a test marked `moves` unless somebody has said that they watch."""
+    given = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    stand = given.get("stand") or given.get("rig_stand")
     if request.node.get_closest_marker("moves") and stand is not None and stand.real and not stand.watched:
         pytest.fail(f"{stand} would move: watch it and say --i-am-watching", pytrace=False)

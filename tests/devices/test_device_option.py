@@ -48,7 +48,7 @@ async def test_hardware_is_read_and_moves_only_while_somebody_watches() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "complaint"),
-    [("toaster=tcp://127.0.0.1:1", "no such rotator driver"), ("gs232b", "write it as NAME=VALUE")],
+    [("toaster=tcp://127.0.0.1:1", "no such rotator or rig driver"), ("gs232b", "write it as NAME=VALUE")],
 )
 async def test_a_device_that_is_misspelt_is_named(device: str, complaint: str) -> None:
     assert complaint in await suite("--device", device)

@@ -35,7 +35,7 @@ async def test_the_limits_are_the_servers_own() -> None:
 
 async def test_a_server_that_says_no_has_declined_and_the_link_stays() -> None:
     async with on_bench(KIND, "tcp", EagerClock(), {"asks_limits": False}) as seat:
-        with pytest.raises(Declined, match=r"beyond the rotator's limits, asked \S+set_pos -90.00 10.00, got RPRT -1"):
+        with pytest.raises(Declined, match=r"beyond the device's limits, asked \S+set_pos -90.00 10.00, got RPRT -1"):
             await seat.driver.point(AzEl(-90.0, 10.0))
         seat.bench.break_("timeouts=2")
         outcomes = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,10 +14,12 @@ import msgspec
 from fleetd.clock import VirtualClock
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
 from fleetd.contact.booking import Candidate, Contact, pass_id
+from fleetd.contact.interlock import Sun
+from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.settings import AntennaSettings, DirectionSettings, SlewSettings
 from fleetd.contact.worker import Worker
 from fleetd.devices import AzEl, RotatorLimits
-from fleetd.errors import LinkLost
+from fleetd.errors import LinkLost, Refusal
 from fleetd.hub import Hub, Subscription
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.passes import Station, find_passes
@@ -107,6 +109,22 @@ def _towards(here: float, there: float, most: float) -> float:
     return there if abs(there - here) <= most else here + math.copysign(most, there - here)
 
 
+class Shelf:
+    """Keeps entries as the store does, in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    async def all(self) -> list[bytes]:
+        return list(self.kept.values())
+
+    async def put(self, entry_id: str, body: bytes, /) -> None:
+        self.kept[entry_id] = body
+
+    async def drop(self, entry_id: str, /) -> None:
+        self.kept.pop(entry_id, None)
+
+
 @dataclass
 class Bench:
     """What a test needs of it."""
@@ -117,6 +135,7 @@ class Bench:
     hub: Hub
     records: Subscription
     serving: asyncio.Task[None]
+    maintenance: Maintenance
     seen: list[object] = field(default_factory=list)
 
     async def advance(self, seconds: float) -> None:
@@ -141,6 +160,13 @@ class Bench:
     def report(self) -> ContactReport:
         (report,) = (record for record in self.all_records() if isinstance(record, ContactReport))
         return report
+
+    async def lock(self, who: str, why: str) -> None:
+        await self.maintenance.lock("dish", who, why)
+
+    async def unlock(self) -> None:
+        with suppress(Refusal):
+            await self.maintenance.unlock("dish", "ada")
 
     def worker(self, sky: Flyby | None = None) -> Worker:
         return Worker(contact(), self.antenna, sky or Flyby(), self.hub)
@@ -169,7 +195,9 @@ def settings(**changes: object) -> AntennaSettings:
 
 
 @asynccontextmanager
-async def bench(*, connected: bool = True, synced: bool = True, **changes: object) -> AsyncIterator[Bench]:
+async def bench(
+    *, connected: bool = True, synced: bool = True, sun: Sun | None = None, **changes: object
+) -> AsyncIterator[Bench]:
     """An antenna under supervision, its rotator connected; at the end it is cancelled as the daemon would."""
     clock = VirtualClock(T, synced=synced)
     rotator, hub = Rotator(clock), Hub()
@@ -182,12 +210,13 @@ async def bench(*, connected: bool = True, synced: bool = True, **changes: objec
 
     device = Device("dish-rotator", connect, backoff=ROTATOR_BACKOFF)
     supervision = Supervision(clock, hub.publish, Progress(clock))
-    antenna = Antenna(settings(**changes), device, supervision, hub)
+    antenna = Antenna(settings(**changes), device, supervision, hub, sun)
     with hub.subscribe("test") as records:
         rotator.broken = not connected
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(supervision.run(device, antenna.work), name="rotator")
-            made = Bench(clock, rotator, antenna, hub, records, serving)
+            maintenance = Maintenance({"dish": antenna}, Shelf(), clock, hub.publish)
+            made = Bench(clock, rotator, antenna, hub, records, serving, maintenance)
             await made.advance(0.1)
             try:
                 yield made

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fleetd.access.matrix import Access
+from fleetd.access.settings import AccessSettings
 from fleetd.clock import VirtualClock
-from fleetd.devices import ActionSpec, ArgumentSpec, Outcome, ReadBack, Sample
+from fleetd.devices import ActionSpec, ArgumentSpec, InterlockSpec, Outcome, ReadBack, Sample
 from fleetd.errors import DeviceError, LinkLost
 from fleetd.hub import Hub, Subscription
 from fleetd.records import Command, Result
 from fleetd.robots.dispatch import Dispatch
 from fleetd.robots.fleet import Fleet, Member
+from fleetd.robots.journal import Journal
 from fleetd.robots.poll import Poller, Rhythm
 from fleetd.robots.settings import Place, RobotsSettings
 from fleetd.store.store import Store
@@ -34,6 +37,22 @@ ACTIONS = {
     ),
     "resume": ActionSpec("resume", "Go on"),
 }
+GUARDED = ACTIONS | {
+    "send": replace(
+        ACTIONS["send"],
+        interlocks=(
+            InterlockSpec("battery", ("battery_charge_percent",), "the battery is too low", minimum=10.0),
+            InterlockSpec("doors_closed", ("door_1_open", "door_2_open"), "a door is open", one_of=(False,)),
+        ),
+    ),
+    "resume": ActionSpec("resume", "Go on", hazardous=True, harmless_when={"stop_latched": (False,)}),
+    "open_door": ActionSpec("open_door", "Open up", (ArgumentSpec("door", 1, 8, whole=True),), hazardous=True),
+}
+"""The same with interlocks, and with hazards of both kinds."""
+
+READY = {
+    "state": "idle", "stop_latched": False, "battery_charge_percent": 80.0, "door_1_open": False, "door_2_open": False,
+}  # fmt: skip
 
 
 @dataclass
@@ -176,11 +195,15 @@ async def bench(
     *,
     clock: VirtualClock | None = None,
     poll_s: float = 1.0,
+    access: AccessSettings | None = None,
+    actions: Mapping[str, ActionSpec] = ACTIONS,
+    groups: dict[str, tuple[str, ...]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Bench]:
     """Supervised robots, polled each `poll_s`, with an open store and an open dispatch."""
     robots = {"robot-01": FakeRobot()} if robots is None else robots
     clock = clock or VirtualClock(NOON)
+    access = access or AccessSettings()
     hub = Hub()
     supervision = Supervision(clock, hub.publish, Progress(clock))
     members = {}
@@ -188,15 +211,15 @@ async def bench(
         robot.clock = clock
         device = Device(name, robot.connect, Backoff(0.5, 0.5))
         poller = Poller(device, supervision, hub.publish, Rhythm(poll_s))
-        members[name] = Member(poller, "fake", ACTIONS)
-    fleet = Fleet(members, PLACES)
+        members[name] = Member(poller, "fake", actions)
+    fleet = Fleet(members, PLACES, groups or {})
     async with Store.open(folder, node="test", clock=clock) as store, asyncio.TaskGroup() as tasks:
         with hub.subscribe("test", Result) as results:
             loops = [tasks.create_task(fleet.watch(hub))]
             for member in members.values():
                 loops.append(tasks.create_task(supervision.run(member.poller.device, member.poller.work)))
             rules = RobotsSettings(places=PLACES, **settings)
-            async with Dispatch.open(rules, fleet, store, hub, clock) as dispatch:
+            async with Dispatch.open(rules, fleet, Journal(store, hub, clock), Access(access)) as dispatch:
                 yield Bench(clock, hub, store, robots, fleet, dispatch, results)
             for loop in loops:
                 loop.cancel()

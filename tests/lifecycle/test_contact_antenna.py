@@ -188,14 +188,14 @@ async def test_an_unsynchronised_clock_stops_tracking_but_no_operator() -> None:
 async def test_maintenance_stops_it_and_refuses_all_motion_but_stop() -> None:
     async with bench() as made:
         await order(made.antenna.point(AzEl(400, 10), by="ben"), made)
-        await order(made.antenna.lock("ada", "new bearing"), made)
+        await order(made.lock("ada", "new bearing"), made)
         assert not made.rotator.moving
         for motion in (made.antenna.point(AzEl(1, 1), by="ada"), made.antenna.park(by="ada")):
             with pytest.raises(Refusal, match="dish is locked by ada: new bearing"):
                 await order(motion, made)
         await order(made.antenna.stop(), made)
         assert made.antenna.status().locked_by == "ada"
-        made.antenna.unlock()
+        await made.unlock()
         await order(made.antenna.point(AzEl(1, 1), by="ada"), made)
 
 

@@ -146,11 +146,11 @@ async def test_off_frequency_locked_and_after_the_contact_it_is_refused() -> Non
         site.transmitter.astray = "uplink: read back 145.900 MHz, wanted 145.903"
         assert site.rule() == "off-frequency"
         site.transmitter.astray = ""
-        locking = asyncio.create_task(site.bench.antenna.lock("li", "bolts"), name="locking")
+        locking = asyncio.create_task(site.bench.lock("li", "bolts"), name="locking")
         await site.bench.advance(1.0)
         await locking
         assert site.rule() == "maintenance"
-        site.bench.antenna.unlock()
+        await site.bench.unlock()
     assert site.rule() == "no-contact"
 
 

@@ -185,7 +185,7 @@ async def test_maintenance_hinders_and_its_end_lets_it_go_on() -> None:
     async with bench() as made:
         _, task = await started(made)
         await made.advance(300)
-        locking = asyncio.create_task(made.antenna.lock("ada", "bolts"), name="locking")
+        locking = asyncio.create_task(made.lock("ada", "bolts"), name="locking")
         await made.until(task.done)
         await locking
         report = made.report()
@@ -284,9 +284,9 @@ async def test_whatever_happens_it_ends_stopped_and_within_limits(acts: list[tup
             if act in ("break", "mend"):
                 made.rotator.broken = act == "break"
             elif act == "lock":
-                loose.append(asyncio.create_task(made.antenna.lock("ada", "x"), name="lock"))
+                loose.append(asyncio.create_task(made.lock("ada", "x"), name="lock"))
             elif act == "unlock":
-                made.antenna.unlock()
+                await made.unlock()
             elif act == "stop":
                 loose.append(asyncio.create_task(made.antenna.stop(by="ada"), name="stop"))
             else:

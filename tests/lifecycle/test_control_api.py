@@ -18,9 +18,12 @@ import pytest
 from aiohttp import ClientPayloadError, ClientSession, UnixConnector
 from robots_bench import NOON, Bench, FakeRobot, bench
 
+from fleetd.access.matrix import Access
+from fleetd.access.settings import AccessSettings
 from fleetd.alarms import Alarms
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.settings import AntennaSettings, ContactsSettings, DirectionSettings, SlewSettings
 from fleetd.contact.sky import Outlook, Satellite
 from fleetd.control import server
@@ -128,6 +131,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             clock=site.clock,
             hub=site.hub,
             store=site.store,
+            access=Access(AccessSettings()),
             relay=Relay(
                 RelaySettings(brokers=["mqtt://127.0.0.1:1"]), site.store, site.hub, site.clock, "hangzhou", _ignore
             ),
@@ -135,6 +139,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             dispatch=site.dispatch,
             antennas=antennas,
             contacts=contacts,
+            maintenance=Maintenance(antennas, site.store.maintenance, site.clock, site.hub.publish),
             elements=keeper,
             alarms=alarms,
             devices=[SupervisedDevice(device, "rotator", "gs232b", "serial:///dev/ttyUSB0")],

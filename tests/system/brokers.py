@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forms import check_form
+
 STARTS_WITHIN_S = 10.0
 
 
@@ -138,6 +140,7 @@ class Listener:
     def take(self, line: str) -> None:
         """Read one line of the form that `listening` asks for."""
         retained, topic, text = line.split(" ", 2)
+        check_form(topic, text.encode())
         self.heard.append(Heard(topic, retained == "1", text))
         self._news.set()
 

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from forms import complaints
+
 
 @dataclass
 class FakeBroker:
@@ -17,11 +19,13 @@ class FakeBroker:
 
     acknowledges: bool = True
     pongs: bool = True
+    checks_forms: bool = True
     connack: bytes = bytes.fromhex("2003000000")
     port: int = 0
     connections: int = 0
     heard: list[tuple[str, bytes]] = field(default_factory=list)
     most_in_flight: int = 0
+    _malformed: list[str] = field(default_factory=list)
     _withheld: list[tuple[bytes, asyncio.StreamWriter]] = field(default_factory=list)
     _unacked: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -70,7 +74,10 @@ class FakeBroker:
     def _published(self, body: bytes, writer: asyncio.StreamWriter) -> None:
         size = int.from_bytes(body[:2], "big")
         topic, packet_id = body[2 : 2 + size].decode(), body[2 + size : 4 + size]
-        self.heard.append((topic, body[5 + size :]))  # one byte says that there are no properties
+        payload = body[5 + size :]  # one byte says that there are no properties
+        if self.checks_forms:
+            self._malformed += complaints(topic, payload)
+        self.heard.append((topic, payload))
         self._unacked += 1
         self.most_in_flight = max(self.most_in_flight, self._unacked)
         if self.acknowledges:
@@ -110,6 +117,8 @@ async def fake_broker(**how: Any) -> AsyncIterator[FakeBroker]:
             writer.close()
         await server.wait_closed()
         await asyncio.sleep(0.01)
+    if broker._malformed:
+        raise ValueError("; ".join(broker._malformed))
 
 
 @dataclass

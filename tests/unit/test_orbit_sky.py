@@ -246,3 +246,14 @@ def test_failing_elements_give_no_trajectory() -> None:
     falling = orbit(mean_motion_rev_day=16.2, bstar=0.005)
     with pytest.raises(ElementsError, match="SGP4 fails within"):
         Trajectory.of(falling, HANGZHOU, START + timedelta(days=5), START + timedelta(days=5, minutes=10))
+
+
+def test_the_sun_stands_over_a_station_where_skyfield_has_it(ephemeris: Any) -> None:
+    """Within a hundredth of a degree: Skyfield takes off light time and aberration, which we leave in."""
+    station = Station("hangzhou", 30.27, 120.15, 20.0)
+    place = ephemeris["earth"] + wgs84.latlon(30.27, 120.15, elevation_m=20.0)
+    for hours in (0.0, 4.0, 8.5, 13.0, 22.0):
+        when = START + timedelta(hours=hours)
+        elevation, azimuth, _ = place.at(timescale().from_datetime(when)).observe(ephemeris["sun"]).apparent(()).altaz()
+        ours = sun.sun_direction_deg(station, when)
+        assert ours == pytest.approx((azimuth.degrees, elevation.degrees), abs=0.01)

@@ -91,4 +91,4 @@ def test_what_the_device_says_of_a_number(
 
 
 def test_hazardous_actions_are_marked() -> None:
-    assert [action.name for action in ROBOT.actions if action.hazardous] == ["open_door"]
+    assert [action.name for action in ROBOT.actions if action.hazardous] == ["resume", "open_door"]

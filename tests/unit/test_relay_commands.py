@@ -18,7 +18,7 @@ from fleetd.records import Command, Event, Result, Stage
 from fleetd.relay.commands import MOST_BYTES, UnreadableCommand, read_command
 from fleetd.relay.intake import Intake
 from fleetd.relay.uplink import Incoming
-from fleetd.store.outbox import Outbox
+from fleetd.store.store import Store
 
 NOW = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)
 TOPIC = "fleetd/hangzhou/robot-01/command"
@@ -53,7 +53,7 @@ def test_a_whole_command() -> None:
         }
     )
     assert command.args == {"target": 3, "fast": True, "note": None}
-    assert command.issuer == "ops"
+    assert command.issuer == "mqtt:ops"  # as it says itself; nobody vouches for it
     assert command.issued_at == NOW - timedelta(minutes=1)
     assert command.expires_at == NOW + timedelta(seconds=30), "from issued_at, where there is one"
     assert read({"id": "c", "action": "a", "expires_at": "2026-11-11T12:00:05Z"}).expires_at.second == 5
@@ -117,15 +117,32 @@ class Posted(list[Any]):
     post = list[Any].append
 
 
+class Books:
+    """A store as far as the intake knows it: it posts and audits."""
+
+    def __init__(self) -> None:
+        self.outbox = Posted()
+        self.audited: list[tuple[str, ...]] = []
+
+    @property
+    def audit(self) -> Books:
+        return self
+
+    async def append(self, *entry: str) -> None:
+        self.audited.append(entry)
+
+
 async def take(payloads: list[bytes], on_command: Any) -> tuple[Intake, list[Any]]:
-    clock, hub, posted = VirtualClock(NOW), Hub(), Posted()
+    clock, hub, books = VirtualClock(NOW), Hub(), Books()
     with hub.subscribe("test") as heard:
-        intake = Intake(hub, cast("Outbox", posted), clock, on_command)
+        intake = Intake(hub, cast("Store", books), clock, None, on_command)
         async with asyncio.TaskGroup() as tasks:
             for payload in payloads:
                 intake.take(incoming(payload), tasks)
         records = [await heard.get() for _ in range(len(heard))]
-        assert posted == [record for record in records if isinstance(record, Result)], "results go to the outbox, too"
+        assert books.outbox == [record for record in records if isinstance(record, Result)], (
+            "results go to the outbox, too"
+        )
         return intake, records
 
 
@@ -164,10 +181,13 @@ async def test_a_slow_command_holds_up_no_other_and_too_many_are_refused() -> No
 
     async def slow(command: Command) -> None:
         taken.append(command.id)
-        if len(taken) == 100:
+        if len(taken) == 1001:
             release.set()
         await release.wait()
 
-    _, heard = await take([b'{"id": "c-%d", "action": "a"}' % number for number in range(103)], slow)
-    assert len(taken) == 100
-    assert [record.stage for record in heard] == [Stage.REFUSED] * 3
+    commands = [b'{"id": "c-%d", "action": "a"}' % number for number in range(1003)]
+    _, heard = await take([*commands, b'{"id": "s", "action": "stop"}'], slow)
+    assert len(taken) == 1001
+    assert taken[-1] == "s", "a stop is taken however many others are under way"
+    refused = [record for record in heard if isinstance(record, Result)]
+    assert [(record.stage, record.rule) for record in refused] == [(Stage.REFUSED, "too-many")] * 3

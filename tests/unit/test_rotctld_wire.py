@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleetd_drivers.hamlib import net
+from fleetd_drivers.hamlib.net import Answer, Decoder
 from fleetd_drivers.rotctld import wire
-from fleetd_drivers.rotctld.wire import Answer, Decoder
 
 # Captured from Debian's rotctld 4.5.4 with its dummy rotator (-m 1).
 GOT_POSITION = b"get_pos:\nAzimuth: 120.00\nElevation: 20.50\nRPRT 0\n"
@@ -18,13 +19,13 @@ GOT_STATE = (
 
 
 def decode(data: bytes) -> list[Answer]:
-    return list(Decoder().feed(data))
+    return list(Decoder(wire.COMMANDS).feed(data))
 
 
 def test_commands_ask_for_the_extended_form() -> None:
-    assert wire.turn(120.0, 20.5) == b"+\\set_pos 120.00 20.50\n"
-    assert wire.ask(wire.ASK_POSITION) == b"+\\get_pos\n"
-    assert wire.ask(wire.STOP) == b"+\\stop\n"
+    assert net.ask(wire.MOVE, *wire.direction(120.0, 20.5)) == b"+\\set_pos 120.00 20.50\n"
+    assert net.ask(wire.ASK_POSITION) == b"+\\get_pos\n"
+    assert net.ask(wire.STOP) == b"+\\stop\n"
 
 
 def test_a_position() -> None:
@@ -68,6 +69,6 @@ def test_what_is_no_answer_is_said_to_be_none(data: bytes) -> None:
 def test_pieces_make_no_difference(parts: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    decoder = Decoder()
+    decoder = Decoder(wire.COMMANDS)
     pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     assert [answer for piece in pieces for answer in decoder.feed(piece)] == decode(stream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fleetd.devices import ActionSpec, ArgumentSpec
+from fleetd.devices import ActionSpec, ArgumentSpec, InterlockSpec
 from fleetd.registers.codec import Decoder
 from fleetd.registers.loader import load_map
 from fleetd.registers.model import ActionMap, RegisterMap, ValueSpec
@@ -30,7 +30,9 @@ class Profile:
 
     def __init__(self, register_map: RegisterMap) -> None:
         self.map = register_map
-        self.actions: Mapping[str, ActionSpec] = {action.name: _action_spec(action) for action in register_map.actions}
+        self.actions: Mapping[str, ActionSpec] = {
+            action.name: _action_spec(register_map, action) for action in register_map.actions
+        }
         self._reads: dict[tuple[tuple[str, ...], Lesson, int], Reads] = {}
         self._reads_by_name: dict[tuple[str, ...], Reads] = {}
         self._notebooks: dict[str, Notebook] = {}
@@ -76,12 +78,23 @@ class Profile:
         )
 
 
-def _action_spec(action: ActionMap) -> ActionSpec:
+def _action_spec(register_map: RegisterMap, action: ActionMap) -> ActionSpec:
     arguments = tuple(
         ArgumentSpec(part.name, part.minimum, part.maximum, part.whole, part.unit, part.help)
         for part in action.arguments
     )
-    return ActionSpec(action.name, action.help, arguments, action.hazardous)
+    interlocks = {
+        lock.name: InterlockSpec(lock.name, lock.values, lock.why, lock.one_of, lock.minimum, lock.maximum)
+        for lock in register_map.interlocks
+    }
+    return ActionSpec(
+        action.name,
+        action.help,
+        arguments,
+        action.hazardous,
+        tuple(interlocks[name] for name in action.interlocks),
+        action.harmless_when,
+    )
 
 
 _PROFILES: dict[int, Profile] = {}

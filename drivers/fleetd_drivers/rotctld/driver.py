@@ -15,11 +15,13 @@ from pydantic import Field, model_validator
 
 from fleetd.clock import Clock
 from fleetd.devices import AzEl, DriverSpec, RotatorLimits
-from fleetd.errors import BadReply, Declined
+from fleetd.errors import BadReply
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Turns
 from fleetd.link.url import LinkUrl
 from fleetd.settings import Settings
+from fleetd_drivers.hamlib.net import Answer
+from fleetd_drivers.hamlib.server import Server
 from fleetd_drivers.rotctld import wire
 
 _RESOLUTION_DEG = 0.01  # as commands are written; the rotator behind the server may be coarser
@@ -70,8 +72,7 @@ class Rotctld:
     """One server on one link."""
 
     def __init__(self, turns: Turns, settings: RotctldSettings) -> None:
-        self._turns = turns
-        self._within_s = settings.reply_timeout_ms / 1000
+        self._server = Server("rotctld", wire.COMMANDS, turns, settings.reply_timeout_ms / 1000)
         self._limits = settings.limits
 
     @property
@@ -82,46 +83,25 @@ class Rotctld:
     async def point(self, to: AzEl, /) -> None:
         """Begin to turn. Raises Refusal outside `limits`, Declined if the server says no."""
         self.limits.admit(to)
-        await self._ask(wire.MOVE, wire.turn(to.azimuth_deg, to.elevation_deg))
+        await self._server.ask(wire.MOVE, *wire.direction(to.azimuth_deg, to.elevation_deg))
 
     async def where(self) -> AzEl:
         """The measured direction, as the server tells it."""
-        answer = await self._ask(wire.ASK_POSITION, wire.ask(wire.ASK_POSITION))
+        answer = await self._server.ask(wire.ASK_POSITION)
         return AzEl(self._number(answer, "Azimuth"), self._number(answer, "Elevation"))
 
     async def stop(self) -> None:
         """Stop all motion, ahead of whoever else waits. Raises Declined if the server says no."""
-        await self._ask(wire.STOP, wire.ask(wire.STOP), urgent=True)
+        await self._server.ask(wire.STOP, urgent=True)
 
     async def learn_limits(self) -> None:
         """Ask the server for the limits of its rotator. Raises DeviceError."""
-        answer = await self._ask(wire.ASK_STATE, wire.ask(wire.ASK_STATE))
+        answer = await self._server.ask(wire.ASK_STATE)
         azimuth, elevation = ([self._number(answer, *names) for names in axis] for axis in _STATE_NAMES)
         self._limits = RotatorLimits(azimuth[0], azimuth[1], elevation[0], elevation[1], _RESOLUTION_DEG)
 
-    async def _ask(self, name: str, command: bytes, *, urgent: bool = False) -> wire.Answer:
-        asked = command.decode("ascii").strip()
-        async with self._turns.exchange(asked, self._within_s, urgent=urgent) as exchange:
-            await exchange.write(command)
-            decoder = wire.Decoder()
-            answer = None
-            while answer is None:
-                try:
-                    answers = list(decoder.feed(await exchange.read_some()))
-                except ValueError as error:
-                    raise BadReply(f"the server sent {error}") from error
-                if any(not each.command for each in answers):
-                    heard = ", ".join(exchange.heard.decode("ascii", "backslashreplace").split("\n")[:-1])
-                    raise BadReply("the server does not say what it answers to; is it rotctld?", answered=heard)
-                answer = next((each for each in answers if each.command == name), None)
-        if answer.report:
-            meaning = wire.ERRORS.get(-answer.report, "an error of no known meaning")
-            code = -answer.report
-            raise Declined(f"rotctld reports {meaning}", code=code, asked=asked, answered=f"RPRT {answer.report}")
-        return answer
-
     @staticmethod
-    def _number(answer: wire.Answer, *names: str) -> float:
+    def _number(answer: Answer, *names: str) -> float:
         found = (answer.number(name) for name in names)
         number = next((each for each in found if each is not None), math.nan)
         if not math.isfinite(number):

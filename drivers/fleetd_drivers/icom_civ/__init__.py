@@ -1,0 +1,1 @@
+"""Icom radios of two receivers over CI-V."""

@@ -1,0 +1,1 @@
+"""Any radio that Hamlib drives, through its `rigctld`."""

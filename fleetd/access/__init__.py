@@ -1,0 +1,1 @@
+"""Who may do what: people, their keys and roles, signed commands, and the word of a second person."""
