@@ -20,6 +20,7 @@ from fleetd.cli import (
     doctor,
     drivers,
     elements,
+    history,
     keys,
     maintenance,
     online,
@@ -106,6 +107,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.command()(sign.sign)
 app.command()(online.watch)
+app.command()(history.history)
 app.command(context_settings={"ignore_unknown_options": True})(device.device)
 app.command()(drivers.drivers)
 app.command()(ports.ports)

@@ -41,7 +41,7 @@ def watch(
             if as_json:
                 screen.print_json_line(record)
             else:
-                screen.say_shortly(_sentence(record))
+                screen.say_shortly(sentence(record))
 
 
 def show(socket: Path, what: str, *, as_json: bool, columns: Sequence[str] = (), **query: object) -> None:
@@ -56,7 +56,7 @@ def show(socket: Path, what: str, *, as_json: bool, columns: Sequence[str] = (),
         screen.print_answer(answer)
 
 
-def _sentence(record: dict[str, Any]) -> str:
+def sentence(record: dict[str, Any]) -> str:
     """One record on one line: when, who, what kind, and the rest."""
     rest = dict(record)
     at, kind = rest.pop("at", ""), rest.pop("type", "")

@@ -14,6 +14,7 @@ from pydantic import Field, WithJsonSchema
 
 from fleetd.access.settings import AccessSettings
 from fleetd.alarms.settings import AlarmsSettings
+from fleetd.archive.settings import ArchiveSettings
 from fleetd.config.checks import DeviceReader, cross_faults
 from fleetd.config.overlay import lay_over
 from fleetd.config.paths import absolute, missing_files
@@ -74,6 +75,7 @@ class Site(Settings):
     """Name of the site: the second level of every MQTT topic, fleetd/<site>/..."""
     station: StationSettings
     store: StoreSettings
+    archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
     control: ControlSettings = Field(default_factory=ControlSettings)
     relay: RelaySettings
     satellites: tuple[SatelliteSettings, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fleetd.access.matrix import Access
 from fleetd.alarms import Alarms
+from fleetd.archive.archive import Archive
 from fleetd.clock import Clock
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts
@@ -51,6 +52,7 @@ class House:
     elements: Keeper
     alarms: Alarms
     devices: Sequence[SupervisedDevice]
+    archive: Archive | None = None
 
     def antenna(self, name: str) -> Antenna:
         """One antenna. Raises Refusal naming those that there are."""

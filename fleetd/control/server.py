@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from fleetd.control import robots, site, sky
+from fleetd.control import history, robots, site, sky
 from fleetd.control.answers import HOUSE, MOST_BYTES, permitted, recorded, worded
 from fleetd.control.house import House
 from fleetd.errors import ConfigError, Refusal
@@ -52,7 +52,7 @@ def _application(house: House) -> web.Application:
     application[HOUSE] = house
     application[site.WATCHERS] = set()
     application.on_shutdown.append(site.end_watching)
-    for room in (site, sky, robots):
+    for room in (site, sky, robots, history):
         application.add_routes(room.routes)
     return application
 

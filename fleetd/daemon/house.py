@@ -22,6 +22,7 @@ from fleetd.access.witness import Witness
 from fleetd.alarms import Alarms
 from fleetd.alarms.away import Away
 from fleetd.alarms.limits import Limits
+from fleetd.archive.archive import Archive
 from fleetd.clock import Clock
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
@@ -32,6 +33,7 @@ from fleetd.contact.wind import WindWatch
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.daemon.alongside import alongside
+from fleetd.daemon.archiving import archiving
 from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
 from fleetd.devices import AzEl, Driver
@@ -94,6 +96,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
         journal = Journal(store, hub, clock)
         try:
             async with (
+                archiving(site, clock, hub) as archive,
                 alongside({"relay": relay.run()}),
                 alongside({"fleet": rooms.fleet.watch(hub), **_alarm_watches(site, rooms.alarms, hub)}),
                 rooms.elements.begun(),
@@ -108,7 +111,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                         "audit witness": Witness(store.audit, hub, clock).run(),
                     }
                 ),
-                serve(_house(site, clock, hub, store, rooms, relay, dispatch), Path(site.control.socket)),
+                serve(_house(site, clock, hub, store, rooms, relay, dispatch, archive), Path(site.control.socket)),
             ):
                 dispatching.set_result(dispatch)
                 notifier.ready(f"{site.site}: {len(site.satellites)} satellites, {len(site.devices)} devices")
@@ -223,7 +226,16 @@ def _device_loops(rooms: Rooms) -> dict[str, Any]:
     }
 
 
-def _house(site: Site, clock: Clock, hub: Hub, store: Store, rooms: Rooms, relay: Relay, dispatch: Dispatch) -> House:
+def _house(
+    site: Site,
+    clock: Clock,
+    hub: Hub,
+    store: Store,
+    rooms: Rooms,
+    relay: Relay,
+    dispatch: Dispatch,
+    archive: Archive | None,
+) -> House:
     return House(
         site=site.site,
         clock=clock,
@@ -239,6 +251,7 @@ def _house(site: Site, clock: Clock, hub: Hub, store: Store, rooms: Rooms, relay
         alarms=rooms.alarms,
         elements=rooms.elements,
         devices=rooms.devices,
+        archive=archive,
     )
 
 

@@ -9,7 +9,7 @@ import pwd
 import socket
 import stat
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from robots_bench import NOON, Bench, FakeRobot, bench
 from fleetd.access.matrix import Access
 from fleetd.access.settings import AccessSettings
 from fleetd.alarms import Alarms
+from fleetd.archive.archive import Archive
+from fleetd.archive.settings import ArchiveSettings
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
 from fleetd.contact.maintenance import Maintenance
@@ -38,7 +40,7 @@ from fleetd.elements.settings import ElementsSettings
 from fleetd.errors import ConfigError, LinkLost, Refusal
 from fleetd.orbit.settings import SatelliteSettings
 from fleetd.orbit.station import Station
-from fleetd.records import Event, Severity
+from fleetd.records import Event, Quality, Reading, Severity
 from fleetd.relay.relay import Relay
 from fleetd.relay.settings import RelaySettings
 from fleetd.supervise import Backoff, Device, Progress, Supervision
@@ -94,7 +96,7 @@ class Door:
 
 @asynccontextmanager
 async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> AsyncIterator[Door]:
-    async with bench(folder / "store", robots) as site, asyncio.TaskGroup() as tasks:
+    async with bench(folder / "store", robots) as site, AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         progress = Progress(site.clock)
         supervision = Supervision(site.clock, site.hub.publish, progress)
         rotator = FakeRotator()
@@ -126,6 +128,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
         around = Surroundings(site.store.elements, progress, site.hub.publish, alarms, renewed)
         keeper = Keeper([satellite], ElementsSettings(), around)
         await keeper.begin()
+        archive = await stack.enter_async_context(Archive.open(folder, site.clock, ArchiveSettings()))
         house = House(
             site="hangzhou",
             clock=site.clock,
@@ -143,6 +146,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             elements=keeper,
             alarms=alarms,
             devices=[SupervisedDevice(device, "rotator", "gs232b", "serial:///dev/ttyUSB0")],
+            archive=archive,
         )
         loop = tasks.create_task(supervision.run(device, antenna.work))
         path = folder / "run" / "control.sock"
@@ -531,3 +535,37 @@ async def test_nothing_is_left_behind(tmp_path: Path) -> None:
         await asyncio.wait([pending])
     await asyncio.sleep(0.01)
     assert asyncio.all_tasks() == before
+
+
+async def test_an_alarm_is_shelved_by_whoever_asks_and_taken_back(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        here.alarms.raise_("robot-01", "battery", Severity.WARNING, "battery of robot-01 is at 14 %, below 15 %")
+        place = "/v1/alarms/robot-01/battery"
+        status, alarm = await here.ask("POST", f"{place}/shelve", {"for_s": 3600, "why": "new pack"})
+        assert (status, alarm["shelved_by"], alarm["shelved_why"]) == (200, ME, "new pack")
+        assert (await here.ask("GET", "/v1/status"))[1]["alarms"] == 0
+        status, alarm = await here.ask("POST", f"{place}/unshelve")
+        assert (status, alarm["shelved_by"]) == (200, None)
+        assert (await here.ask("GET", "/v1/status"))[1]["alarms"] == 1
+        for body, expected in (({"for_s": 0}, 400), ({"for_s": 1e300}, 409), ({"for_s": 60, "who": "me"}, 400)):
+            assert (await here.ask("POST", f"{place}/shelve", body))[0] == expected
+
+
+async def test_what_was_is_answered_from_the_archive(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        assert here.house.archive is not None
+        values = [{"soc": 80.0}, {"soc": 79.5}]
+        await here.house.archive.take(
+            [
+                *(Reading(at=NOON, device="robot-01", quality=Quality.GOOD, values=each) for each in values),
+                Event(at=NOON, source="x", name="door", text="open"),
+            ]
+        )
+        status, found = await here.ask("GET", "/v1/history/robot-01?values=soc")
+        assert (status, [point[3] for point in found["points"]], found["truncated"]) == (200, [80.0, 79.5], False)
+        assert (await here.ask("GET", "/v1/history/robot-01"))[1]["values"] == ["soc"]
+        assert (await here.ask("GET", "/v1/history/robot-01?values=soc&until=2026-01-01T00:00:00Z"))[0] == 400
+        assert (await here.ask("GET", "/v1/history/robot-01?values=volts"))[1]["rule"] == "unknown-value"
+        assert (await here.ask("GET", "/v1/history/robot-09?values=soc"))[0] == 404
+        assert (await here.ask("GET", "/v1/records?since=noon"))[0] == 400
+        assert [one["name"] for one in (await here.ask("GET", "/v1/records?kinds=event"))[1]] == ["door"]
