@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -62,7 +62,9 @@ class Writer:
         self._connection = connection
         self._place = place
         self._heal = heal
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: deque[_Job] = deque()
+        self._thread = ThreadPoolExecutor(1, "store writer")
+        self._working: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._follower: Follower | None = None
         self._closed = False
@@ -72,14 +74,11 @@ class Writer:
     async def over(cls, connection: sqlite3.Connection, place: str, heal: Heal | None = None) -> AsyncIterator[Writer]:
         """A running writer; leaving waits until all that was handed in is committed, then closes the connection."""
         writer = cls(connection, place, heal)
-        thread = threading.Thread(target=writer._work, name="store writer", daemon=True)
-        thread.start()
         try:
             yield writer
         finally:
             writer._closed = True
-            writer._jobs.put(None)
-            await asyncio.to_thread(thread.join)
+            await writer._close()
 
     def follow(self, follower: Follower) -> None:
         """Let `follower` hear of each transaction."""
@@ -94,33 +93,43 @@ class Writer:
         if self._closed:
             raise StoreError(f"the store {self._place} is closed")
         done: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.put(_Job(act, weight, done))
+        self._waiting.append(_Job(act, weight, done))
+        self._go_on()
         return done
+
+    def _go_on(self, _rested: asyncio.Future[None] | None = None) -> None:
+        """Let the thread work as long as anything waits."""
+        if self._working is not None and self._working.done():
+            self._working = None
+        if self._waiting and self._working is None:
+            self._working = self._loop.run_in_executor(self._thread, self._work)
+            self._working.add_done_callback(self._go_on)
+
+    async def _close(self) -> None:
+        while self._working is not None:
+            await asyncio.wait({self._working})
+            self._go_on()
+        await self._loop.run_in_executor(self._thread, self._hang_up)
+        self._thread.shutdown(wait=False)
 
     # In the writer's thread
 
     def _work(self) -> None:
-        closing = False
-        while not closing and (job := self._jobs.get()) is not None:
-            group, closing = self._gather(job)
-            outcomes = self._commit(group)
+        while self._waiting:
+            outcomes = self._commit(self._gather())
             with contextlib.suppress(RuntimeError):  # the loop is gone: nobody is left to be told
                 self._loop.call_soon_threadsafe(self._tell, outcomes)
+
+    def _hang_up(self) -> None:
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
-    def _gather(self, first: _Job) -> tuple[list[_Job], bool]:
-        group, weight = [first], first.weight
-        while weight < GROUP_WEIGHT:
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                break
-            if job is None:
-                return group, True
-            group.append(job)
-            weight += job.weight
-        return group, False
+    def _gather(self) -> list[_Job]:
+        group, weight = [], 0
+        while self._waiting and weight < GROUP_WEIGHT:
+            group.append(self._waiting.popleft())
+            weight += group[-1].weight
+        return group
 
     def _commit(self, group: list[_Job]) -> list[_Outcome]:
         try:
