@@ -70,6 +70,53 @@ class Reading(Record, frozen=True, kw_only=True):
     absent: Mapping[str, str] = {}
 
 
+class Telemetry(Reading, frozen=True, kw_only=True):
+    """What one satellite measured of itself, decoded from one packet; `device` is the satellite.
+
+    `at` is when the station received it. What the satellite's own clock said stands in `onboard_at`.
+    """
+
+    packet: str
+    """Name of the packet in the satellite's database."""
+    raw: Mapping[str, Value] = {}
+    """Values as they were sent, where they differ."""
+    units: Mapping[str, str] = {}
+    onboard_at: datetime | None = None
+    onboard_ahead_s: float | None = None
+    """How far the satellite's clock is ahead of ours, the way of the signal left out."""
+    frame: int = 0
+    """Number of its frame in the archive."""
+    tnc: str = ""
+    contact: str = ""
+    replayed: bool = False
+    """Decoded anew from the archive, later than it came."""
+
+
+class Frame(Record, frozen=True, kw_only=True):
+    """One frame off the air as it came, and what the station was doing in that moment. JSON has its bytes in base64."""
+
+    device: str
+    """The TNC."""
+    data: bytes
+    number: int = 0
+    """In the archive of frames; rising."""
+    port: int = 0
+    flaw: str = ""
+    """What was known to be wrong with it before anybody looked inside."""
+    contact: str = ""
+    satellite: str = ""
+    antenna: str = ""
+    azimuth_deg: float | None = None
+    """Where the satellite was."""
+    elevation_deg: float | None = None
+    pointing_error_deg: float | None = None
+    """Angle on the sky between satellite and antenna."""
+    doppler_hz: float | None = None
+    """By how much the downlink was shifted."""
+    radio: Mapping[str, Value] = {}
+    """How the radio stood."""
+
+
 class DeviceStatus(Record, frozen=True, kw_only=True):
     """A device changed its state; retained on MQTT."""
 
@@ -163,6 +210,19 @@ class ContactReport(Record, frozen=True, kw_only=True):
     planned_max_error_deg: float | None = None
     turn_rounds: int = 0
     """How often the plan turned the antenna round in mid pass."""
+    frames: int = 0
+    """Frames that came off the air, good and bad."""
+    packets: int = 0
+    """Packets in them that passed every check."""
+    checksum_errors: int = 0
+    frames_bad: int = 0
+    """Frames and packets that could not be believed, checksum errors among them."""
+    packets_missing: int = 0
+    """Packets that must have been sent between those that came, by their sequence counts."""
+    longest_silence_s: float | None = None
+    """Between two frames, or from the beginning or to the end; None without a TNC."""
+    first_frame_at: datetime | None = None
+    last_frame_at: datetime | None = None
     elements_epoch: datetime
     elements_hash: str
     track: list[tuple[float, float, float, float, float]] = []
@@ -177,4 +237,4 @@ class NodeStatus(Record, frozen=True, kw_only=True):
     version: str
 
 
-AnyRecord = Reading | DeviceStatus | Event | Alarm | Result | ContactReport
+AnyRecord = Reading | Frame | DeviceStatus | Event | Alarm | Result | ContactReport

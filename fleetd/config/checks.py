@@ -112,6 +112,7 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_twice(data, "satellites", "name"),
         *_twice(data, "satellites", "norad_id"),
         *_reserved(devices),
+        *_satellites_as_devices(data, devices),
         *_references(data, devices),
         *_links(devices),
         *_limits(data, devices),
@@ -142,6 +143,17 @@ def _twice(data: Any, section: str, key: str) -> Iterator[Fault]:
             before = ".".join(map(str, first[value]))
             yield (*place, key), f"{value} is taken by {before} already; each needs its own {key}"
         first.setdefault(value, place)
+
+
+def _satellites_as_devices(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """What a satellite tells of itself goes out under its name, where a device's readings would."""
+    names = {device.name for device in devices if isinstance(device.name, str)}
+    for place, entry in _entries(data, "satellites"):
+        name = entry.get("name")
+        if isinstance(name, str) and name in names:
+            yield (*place, "name"), f"{name} is a device, too; their readings would share a topic"
+        elif name in _SITE_TOPICS:
+            yield (*place, "name"), f"{name} is an MQTT topic of the site itself; choose another name"
 
 
 def _reserved(devices: Sequence[FoundDevice]) -> Iterator[Fault]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from fleetd.config.overlay import Layered
+from fleetd.downlink.settings import WorkedSatellite
 from fleetd.orbit.settings import SatelliteSettings, is_url
 from fleetd.relay.settings import RelaySettings
 from fleetd.settings import Secret
@@ -21,6 +22,7 @@ Change = Callable[[Place, Path], Path]
 _TEXT_PATHS: Mapping[type[BaseModel], tuple[str, ...]] = {
     RelaySettings: ("ca_file", "cert_file", "key_file"),
     SatelliteSettings: ("elements",),
+    WorkedSatellite: ("elements",),
     Secret: ("file",),
     StoreSettings: ("path",),
 }

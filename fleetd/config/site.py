@@ -16,14 +16,16 @@ from fleetd.access.settings import AccessSettings
 from fleetd.alarms.settings import AlarmsSettings
 from fleetd.archive.settings import ArchiveSettings
 from fleetd.config.checks import DeviceReader, cross_faults
+from fleetd.config.decoders import DecoderReader
 from fleetd.config.overlay import lay_over
 from fleetd.config.paths import absolute, missing_files
 from fleetd.contact.settings import AntennaSettings, ContactsSettings
 from fleetd.devices import DriverSpec, load_driver
+from fleetd.downlink.settings import DownlinkSettings, WorkedSatellite
 from fleetd.elements.settings import ElementsSettings
 from fleetd.errors import ConfigError
 from fleetd.link.url import LinkUrl, parse_link
-from fleetd.orbit.settings import SatelliteSettings, StationSettings
+from fleetd.orbit.settings import StationSettings
 from fleetd.relay.settings import RelaySettings
 from fleetd.robots.settings import RobotsSettings
 from fleetd.settings import Name, Settings
@@ -78,7 +80,8 @@ class Site(Settings):
     archive: ArchiveSettings = Field(default_factory=ArchiveSettings)
     control: ControlSettings = Field(default_factory=ControlSettings)
     relay: RelaySettings
-    satellites: tuple[SatelliteSettings, ...] = ()
+    satellites: tuple[WorkedSatellite, ...] = ()
+    downlink: DownlinkSettings = Field(default_factory=DownlinkSettings)
     elements: ElementsSettings = Field(default_factory=ElementsSettings)
     antennas: tuple[AntennaSettings, ...] = ()
     contacts: ContactsSettings = Field(default_factory=ContactsSettings)
@@ -103,24 +106,36 @@ def load_site(path: Path | str, overlay: Path | str | None = None) -> Site:
             faults += error.problems
     reader = DeviceReader(positions, faults)
     devices = reader.read(data)
+    decoders = DecoderReader(positions, faults)
+    decoder_settings = decoders.read(data)
     faults += cross_faults(data, devices, positions)
     try:
         site = validate(Site, data, positions)
     except ConfigError as error:
         raise ConfigError(_in_order([*faults, *error.problems])) from None
-    whole = _finished(site, [device.settings for device in devices], positions)
+    whole = _finished(site, [device.settings for device in devices], decoder_settings, positions)
     faults += missing_files(whole, positions)
+    if not faults:
+        decoders.check(whole.satellites)
     if faults:
         raise ConfigError(_in_order(faults))
     return whole
 
 
-def _finished(site: Site, settings: list[Settings | None], positions: Positions) -> Site:
-    """The site with its drivers' settings as their models made them, and its paths absolute."""
+def _finished(
+    site: Site, settings: list[Settings | None], decoders: list[Settings | None], positions: Positions
+) -> Site:
+    """The site with its drivers' and decoders' settings as their models made them, and its paths absolute."""
     devices = tuple(
         device.model_copy(update={"settings": checked}) for device, checked in zip(site.devices, settings, strict=True)
     )
-    return absolute(site.model_copy(update={"devices": devices}), positions)
+    satellites = tuple(
+        satellite.model_copy(update={"decoder": satellite.decoder.model_copy(update={"settings": checked})})
+        if satellite.decoder
+        else satellite
+        for satellite, checked in zip(site.satellites, decoders, strict=True)
+    )
+    return absolute(site.model_copy(update={"devices": devices, "satellites": satellites}), positions)
 
 
 def _in_order(faults: list[str]) -> list[str]:

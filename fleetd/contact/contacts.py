@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.diary import Diary
+from fleetd.contact.downlinking import ContactDownlink, ContactScene
 from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import LOOK_BACK, Outlook, Satellite, candidates_of, chart_of, passes_of
 from fleetd.contact.worker import Onward, Worker
+from fleetd.downlink.reception import Reception
 from fleetd.errors import ElementsError
 from fleetd.hub import Hub
 from fleetd.orbit.passes import Pass
@@ -40,6 +42,8 @@ class ContactSite:
     outlook: Outlook
     antennas: Mapping[str, Antenna]
     settings: ContactsSettings
+    receptions: Mapping[str, Reception] = field(default_factory=dict)
+    """Where the frames of an antenna arrive, by its name, for those that have a TNC."""
 
 
 class Contacts:
@@ -163,7 +167,8 @@ class Contacts:
             self._say(contact.antenna, "contact-refused", f"{contact.id}: {error}", candidate, Severity.WARNING)
             self._replan()
             return
-        worker = Worker(contact, antenna, sky, self._hub, self._onward(contact))
+        onward, downlink = self._onward(contact), self._downlink(contact, antenna, sky)
+        worker = Worker(contact, antenna, sky, self._hub, onward, downlink)
         task = tasks.create_task(worker.run(), name=f"contact-{contact.id}")
         self._running[contact.id] = (worker, task)
         self._diary.begun(contact)
@@ -184,6 +189,12 @@ class Contacts:
                 except ElementsError:
                     return None  # it will be refused in its own time
         return None
+
+    def _downlink(self, contact: Contact, antenna: Antenna, sky: Trajectory) -> ContactDownlink:
+        satellite = self._satellites.get(contact.candidate.satellite)
+        downlink_hz = satellite.settings.downlink_hz if satellite else None
+        scene = ContactScene(contact, antenna, sky, downlink_hz)
+        return ContactDownlink(self._site.receptions.get(antenna.name), scene)
 
     def _ended(self, worker: Worker) -> None:
         self._running.pop(worker.contact.id, None)

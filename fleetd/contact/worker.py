@@ -17,6 +17,7 @@ from fleetd.contact.antenna import Antenna, Measured
 from fleetd.contact.axis import Around, AxisPath, SkyTrack
 from fleetd.contact.booking import Candidate, Contact
 from fleetd.contact.course import plan_axis_path
+from fleetd.contact.downlinking import ContactDownlink
 from fleetd.contact.leaving import seen_through
 from fleetd.contact.pursuit import aim
 from fleetd.contact.tally import Tally
@@ -45,9 +46,16 @@ class Worker:
     """One contact on one antenna; `sky` is the trajectory from the elements that the contact was booked with."""
 
     def __init__(
-        self, contact: Contact, antenna: Antenna, sky: SkyTrack, hub: Hub, onward: Onward | None = None
+        self,
+        contact: Contact,
+        antenna: Antenna,
+        sky: SkyTrack,
+        hub: Hub,
+        onward: Onward | None = None,
+        downlink: ContactDownlink | None = None,
     ) -> None:
         self.contact = contact
+        self._downlink = downlink or ContactDownlink()
         self.outcome = BROKEN_OFF
         self.reason = ""
         self._antenna = antenna
@@ -74,7 +82,8 @@ class Worker:
         try:
             with self._antenna.hold.by_contact(self.contact.id):
                 try:
-                    await self._work()
+                    async with self._downlink.listening():
+                        await self._work()
                 finally:
                     await self._leave()
         except Refusal as no:
@@ -236,6 +245,7 @@ class Worker:
             planned_off_beam_s=path.off_beam_s if path else 0.0,
             planned_max_error_deg=path.max_error_deg if path else None,
             turn_rounds=path.turn_rounds if path else 0,
+            **self._downlink.reported(),
             elements_epoch=candidate.elements.epoch,
             elements_hash=candidate.elements.hash,
             track=tally.track if tally else [],

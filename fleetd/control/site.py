@@ -17,18 +17,19 @@ from fleetd.control.answers import HOUSE, MalformedRequest, answer, encode_line,
 from fleetd.control.house import House
 from fleetd.control.peer import peer_of
 from fleetd.hub import Subscription
-from fleetd.records import Alarm, AnyRecord, ContactReport, DeviceStatus, Event, Reading, Result
+from fleetd.records import Alarm, AnyRecord, ContactReport, DeviceStatus, Event, Frame, Reading, Result, Telemetry
 from fleetd.store.audit import Head
 
 _KINDS: dict[str, type] = {
     "reading": Reading,
+    "frame": Frame,
     "status": DeviceStatus,
     "event": Event,
     "alarm": Alarm,
     "result": Result,
     "contact": ContactReport,
 }
-_WORDS = {kind: word for word, kind in _KINDS.items()}
+_WORDS = {kind: word for word, kind in _KINDS.items()} | {Telemetry: "reading"}
 _WATCH_CAPACITY = 2_000
 _BATCH = 200
 _MOST_SHELF_S = 86_400.0 * 366  # what is longer than the register allows it refuses itself

@@ -37,6 +37,7 @@ from fleetd.daemon.archiving import archiving
 from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
 from fleetd.devices import AzEl, Driver
+from fleetd.downlink.reception import Reception
 from fleetd.elements.custody import Surroundings
 from fleetd.elements.keeper import Keeper
 from fleetd.elements.kept import Kept
@@ -75,6 +76,7 @@ class Rooms:
     maintenance: Maintenance
     winds: Mapping[str, WindWatch]
     alarms: Alarms
+    receptions: Mapping[str, Reception]
 
 
 async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifier) -> Order:
@@ -83,8 +85,11 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
     Raises StoreError or ConfigError when the store, the socket or the elements cannot be had.
     """
     hub = Hub()
-    async with Store.open(site.store.path, node=site.site, clock=clock, settings=site.store) as store:
-        rooms = build(site, clock, hub, store)
+    async with (
+        Store.open(site.store.path, node=site.site, clock=clock, settings=site.store) as store,
+        downlinks(site, store.folder, clock) as frames,
+    ):
+        rooms = build(site, clock, hub, store, frames)
         dispatching: asyncio.Future[Dispatch] = asyncio.get_running_loop().create_future()
 
         async def on_command(command: Command) -> None:
@@ -102,6 +107,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 rooms.elements.begun(),
                 _under_maintenance(rooms.maintenance),
                 alongside({f"wind for {name}": watch.run() for name, watch in rooms.winds.items()}),
+                alongside({f"frames of {name}": each.keep() for name, each in rooms.receptions.items()}),
                 alongside(_device_loops(rooms)),
                 Dispatch.open(site.robots, rooms.fleet, journal, rooms.access) as dispatch,
                 alongside({"contacts": rooms.contacts.run(), "elements": rooms.elements.run()}),
@@ -122,7 +128,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
     return order
 
 
-def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
+def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -> Rooms:
     """Make every room of a site from its settings. Raises ConfigError."""
     progress = Progress(clock)
     supervision = Supervision(clock, hub.publish, progress)
@@ -153,7 +159,8 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
     alarms = Alarms(clock, hub.publish, store.alarms, site.alarms.latched)
     # Contacts hear of their elements as soon as these are read, which is before they run.
     outlook = Outlook(station, position.horizon)
-    contacts = Contacts(ContactSite([], outlook, antennas, site.contacts), hub, progress)
+    receptions = frames.receptions({name: each.device for name, each in devices.items()}, supervision, hub)
+    contacts = Contacts(ContactSite([], outlook, antennas, site.contacts, receptions), hub, progress)
 
     def renewed(satellites: Sequence[Kept]) -> None:
         contacts.renew([_satellite(kept) for kept in satellites])
@@ -175,6 +182,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store) -> Rooms:
             if settings.wind is not None
         },
         alarms=alarms,
+        receptions=receptions,
     )
 
 
@@ -219,6 +227,7 @@ def _device_loops(rooms: Rooms) -> dict[str, Any]:
         antenna.device.name: antenna.work for antenna in rooms.antennas.values()
     }
     work |= {name: poller.work for name, poller in rooms.pollers.items()}
+    work |= {each.device.name: each.work for each in rooms.receptions.values()}
     return {
         f"device {each.device.name}": rooms.supervision.run(each.device, work[each.device.name])
         for each in rooms.devices

@@ -28,6 +28,7 @@ from fleetd.records import (
     ContactReport,
     DeviceStatus,
     Event,
+    Frame,
     NodeStatus,
     Reading,
     Severity,
@@ -46,7 +47,7 @@ from fleetd.store.store import Store
 log = structlog.get_logger(__name__)
 
 # Results and alarms are committed with what they tell of.
-_FROM_HUB = (Reading, DeviceStatus, Event, ContactReport)
+_FROM_HUB = (Reading, Frame, DeviceStatus, Event, ContactReport)
 _GROUP = 500  # records that go to the outbox together
 _BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.5, 30.0
 _STORE_RETRY_S = 1.0

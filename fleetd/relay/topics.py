@@ -2,7 +2,8 @@
 
     status                    the node itself   retained; the last will stands here
     <device>/status           DeviceStatus      retained
-    <device>/reading          Reading           never retained
+    <device>/reading          Reading           never retained; a satellite's are Telemetry
+    <device>/frame            Frame             raw, in base64
     <device>/result           Result
     alarm/<device>/<name>     Alarm             retained while active; see `messages` for its end
     contact, event            ContactReport, Event
@@ -28,7 +29,7 @@ ROOT = "fleetd"
 RESERVED = frozenset({"status", "contact", "event", "alarm", "all"})
 """Words that a device may not be called, for they stand where a device's name would."""
 
-LEVELS = {Kind.READING: "reading", Kind.STATUS: "status", Kind.RESULT: "result"}
+LEVELS = {Kind.READING: "reading", Kind.FRAME: "frame", Kind.STATUS: "status", Kind.RESULT: "result"}
 """The last level of what belongs to a device."""
 WHOLE_SITE = {Kind.NODE: "status", Kind.EVENT: "event", Kind.CONTACT: "contact"}
 """The one level of what belongs to no device."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from fleetd.records import Alarm, AnyRecord, ContactReport, DeviceStatus, Event, NodeStatus, Reading, Result
+from fleetd.records import Alarm, AnyRecord, ContactReport, DeviceStatus, Event, Frame, NodeStatus, Reading, Result
 
 Kept = AnyRecord | NodeStatus
 """What the outbox takes."""
@@ -29,6 +29,7 @@ class Kind(StrEnum):
 
     NODE = "node"
     READING = "reading"
+    FRAME = "frame"
     STATUS = "status"
     EVENT = "event"
     ALARM = "alarm"
@@ -41,6 +42,7 @@ class Kind(StrEnum):
 
 DROPPED_FIRST = (
     Kind.READING,
+    Kind.FRAME,  # it stays in the archive of frames
     Kind.EVENT,
     Kind.STATUS,
     Kind.CONTACT,
@@ -113,6 +115,8 @@ def _place(record: Kept) -> tuple[Kind, str, str]:
     match record:
         case Reading():
             return Kind.READING, record.device, ""
+        case Frame():
+            return Kind.FRAME, record.device, ""
         case DeviceStatus():
             return Kind.STATUS, record.device, ""
         case Event():

@@ -40,7 +40,7 @@ BROKEN = [
         "site: test\n",
         "site: test\nsattelites: []\n",
         [
-            "2:1: sattelites: unknown key, perhaps satellites; known are site, station, store, archive, control, relay, satellites, elements, antennas, contacts, access, robots, alarms, devices, log"
+            "2:1: sattelites: unknown key, perhaps satellites; known are site, station, store, archive, control, relay, satellites, downlink, elements, antennas, contacts, access, robots, alarms, devices, log"
         ],
     ),
     (
@@ -85,6 +85,26 @@ BROKEN = [
         ],
     ),
     ("section missing", "store: {path: store}\n", "", ["1:1: store: is missing; add it"]),
+    (
+        "decoder that is not installed",
+        "    elements: [tin.json]\n",
+        "    elements: [tin.json]\n    decoder: {name: xcte}\n",
+        ["9:21: satellites.0.decoder.name: unknown decoder 'xcte', perhaps xtce; installed are ..."],
+    ),
+    (
+        "decoder settings",
+        "    elements: [tin.json]\n",
+        "    elements: [tin.json]\n    decoder: {name: xtce, settings: {reference: candy-tin, checksum: crc8}}\n",
+        ["9:70: satellites.0.decoder.settings.checksum: must be ..."],
+    ),
+    (
+        "decoder database missing",
+        "    elements: [tin.json]\n",
+        "    elements: [tin.json]\n    decoder: {name: xtce, settings: {database: tin.xml}}\n",
+        [
+            "9:48: satellites.0.decoder.settings.database: there is no file {folder}/tin.xml; put it there or correct the path"
+        ],
+    ),
     ("field missing", "    norad_id: 999100101\n", "", ["6:5: satellites.0.norad_id: is missing; add it"]),
     (
         "field missing in a device",

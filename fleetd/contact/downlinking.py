@@ -1,0 +1,89 @@
+"""What a running contact lends to those who handle its frames: its name, and how the station stands at each moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fleetd.contact.antenna import Antenna
+from fleetd.contact.axis import SkyTrack
+from fleetd.contact.booking import Contact
+from fleetd.devices import AzEl
+from fleetd.downlink.reception import Reception
+from fleetd.downlink.scene import Circumstances
+from fleetd.downlink.tally import FrameTally
+
+_LIGHT_KM_S = 299_792.458
+
+
+class ContactScene:
+    """One running contact as its frames see it."""
+
+    def __init__(self, contact: Contact, antenna: Antenna, sky: SkyTrack, downlink_hz: int | None) -> None:
+        self.contact = contact.id
+        self.satellite = contact.candidate.satellite
+        self.antenna = antenna.name
+        self._station = antenna
+        self._sky = sky
+        self._downlink_hz = downlink_hz
+
+    def circumstances(self) -> Circumstances:
+        """Where the satellite is now, how far off the antenna points, and by how much its signal is shifted."""
+        look = self._sky.at(self._station.clock.now())
+        return Circumstances(
+            azimuth_deg=round(look.azimuth_deg % 360, 2),
+            elevation_deg=round(look.elevation_deg, 2),
+            pointing_error_deg=self._pointing_error_deg(),
+            doppler_hz=self._doppler_hz(look),
+        )
+
+    def _pointing_error_deg(self) -> float | None:
+        measured = self._station.measured
+        if measured is None:
+            return None
+        then = self._sky.at(measured.at)
+        return round(measured.position.separation_deg(AzEl(then.azimuth_deg, then.elevation_deg)), 2)
+
+    def _doppler_hz(self, look: Any) -> float | None:
+        rate_km_s: float | None = getattr(look, "range_rate_km_s", None)
+        if rate_km_s is None or self._downlink_hz is None:
+            return None
+        return round(-self._downlink_hz * rate_km_s / _LIGHT_KM_S, 1)
+
+
+class ContactDownlink:
+    """The frames of one contact; without a reception, which an antenna without a TNC has none of, there are none."""
+
+    def __init__(self, reception: Reception | None = None, scene: ContactScene | None = None) -> None:
+        self._reception = reception
+        self._scene = scene
+        self._tally: FrameTally | None = None
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Frames belong to the contact while the context lasts; at its end all that came is decoded and counted."""
+        if self._reception is None or self._scene is None:
+            yield
+            return
+        with self._reception.contact(self._scene) as self._tally:
+            try:
+                yield
+            finally:
+                await self._reception.settled()
+
+    def reported(self) -> Mapping[str, Any]:
+        """What the contact's report says of its frames."""
+        tally = self._tally
+        if tally is None:
+            return {}
+        return {
+            "frames": tally.frames,
+            "packets": tally.packets,
+            "checksum_errors": tally.checksum_errors,
+            "frames_bad": tally.bad,
+            "packets_missing": tally.sequence.missing,
+            "longest_silence_s": round(tally.longest_silence_s, 3),
+            "first_frame_at": tally.first_at,
+            "last_frame_at": tally.last_at,
+        }
