@@ -34,6 +34,7 @@ from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.server import serve
 from fleetd.daemon.alongside import alongside
 from fleetd.daemon.archiving import archiving
+from fleetd.daemon.downlinks import Downlinks, downlinks
 from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
 from fleetd.devices import AzEl, Driver

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fleetd.records import Alarm, ContactReport, DeviceStatus, Event, NodeStatus, Reading, Record, Result
+from fleetd.records import Alarm, ContactReport, DeviceStatus, Event, Frame, NodeStatus, Reading, Record, Result
 from fleetd.relay.commands import command_schema
 from fleetd.relay.topics import LEVELS, RESERVED, WHOLE_SITE
 from fleetd.store.rows import Kind
@@ -24,6 +24,7 @@ _AT = {"type": "string", "format": "date-time", "description": "When it became t
 _RECORDS: dict[Kind, type[Record]] = {
     Kind.NODE: NodeStatus,
     Kind.READING: Reading,
+    Kind.FRAME: Frame,
     Kind.STATUS: DeviceStatus,
     Kind.EVENT: Event,
     Kind.ALARM: Alarm,
