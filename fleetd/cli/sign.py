@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +32,12 @@ def sign(
     ] = None,
     expires: Annotated[float, typer.Option("--expires", metavar="SECONDS", help="How long it stays valid.")] = 30.0,
     command_id: Annotated[str | None, typer.Option("--id", help="The command's id; made up unless given.")] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            "--at", formats=["%Y-%m-%dT%H:%M:%S.%fZ"], help="By the daemon's time, where that is another than ours."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign a command, for 'mosquitto_pub -t fleetd/SITE/DEVICE/command -s' and the like.
@@ -44,7 +50,7 @@ def sign(
     from fleetd.clock import SystemClock
     from fleetd.store.rows import microseconds
 
-    now = SystemClock().now()
+    now = SystemClock().now() if at is None else at.replace(tzinfo=UTC)
     wish = {
         "site": site,
         "device": device,
