@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 
 from fleetd.records import AnyRecord
@@ -68,6 +68,11 @@ class Hub:
         """Offer a record to every subscription; returns at once."""
         for subscription in self._subscriptions:
             subscription.offer(record)
+
+    @property
+    def subscriptions(self) -> Sequence[Subscription]:
+        """Who listens now."""
+        return tuple(self._subscriptions)
 
     @contextmanager
     def subscribe(self, name: str, *kinds: type, capacity: int = 10_000, device: str = "") -> Iterator[Subscription]:

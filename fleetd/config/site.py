@@ -16,6 +16,7 @@ from fleetd.access.settings import AccessSettings
 from fleetd.alarms.settings import AlarmsSettings
 from fleetd.archive.settings import ArchiveSettings
 from fleetd.config.checks import DeviceReader, cross_faults
+from fleetd.config.control import ControlSettings
 from fleetd.config.decoders import DecoderReader
 from fleetd.config.overlay import lay_over
 from fleetd.config.paths import absolute, missing_files
@@ -31,13 +32,6 @@ from fleetd.robots.settings import RobotsSettings
 from fleetd.settings import Name, Settings
 from fleetd.store.settings import StoreSettings
 from fleetd.strictyaml import Positions, load_strict, validate
-
-
-class ControlSettings(Settings):
-    """Where the daemon listens for `fleetctl`."""
-
-    socket: Path = Path("/run/fleetd/control.sock")
-    """Path of the Unix socket."""
 
 
 class LogSettings(Settings):

@@ -12,6 +12,7 @@ from fleetd.clock import Clock
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts
 from fleetd.contact.maintenance import Maintenance
+from fleetd.control.instruments import Instruments
 from fleetd.devices import Capability
 from fleetd.elements.keeper import Keeper
 from fleetd.errors import Refusal
@@ -53,6 +54,7 @@ class House:
     alarms: Alarms
     devices: Sequence[SupervisedDevice]
     archive: Archive | None = None
+    instruments: Instruments | None = None
 
     def antenna(self, name: str) -> Antenna:
         """One antenna. Raises Refusal naming those that there are."""

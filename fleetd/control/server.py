@@ -16,9 +16,11 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from fleetd.control import history, robots, site, sky
+from fleetd.config.control import ControlSettings
+from fleetd.control import health, history, robots, site, sky
 from fleetd.control.answers import HOUSE, MOST_BYTES, permitted, recorded, worded
 from fleetd.control.house import House
+from fleetd.control.http import serve_http
 from fleetd.errors import ConfigError, Refusal
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,13 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 128
 END_WITHIN_S = 1.0
 _OTHERS_AND_EXECUTE = 0o117  # what is masked out of 0777 to leave 0660
+
+
+@asynccontextmanager
+async def serving(house: House, settings: ControlSettings) -> AsyncIterator[None]:
+    """The whole API on its socket, and monitoring over TCP where the site asks for it. Raises as they do."""
+    async with serve(house, Path(settings.socket)), serve_http(house, settings.http):
+        yield
 
 
 @asynccontextmanager
@@ -52,7 +61,7 @@ def _application(house: House) -> web.Application:
     application[HOUSE] = house
     application[site.WATCHERS] = set()
     application.on_shutdown.append(site.end_watching)
-    for room in (site, sky, robots, history):
+    for room in (site, sky, robots, history, health):
         application.add_routes(room.routes)
     return application
 

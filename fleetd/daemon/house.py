@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,7 +30,8 @@ from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.sky import Outlook, Satellite
 from fleetd.contact.wind import WindWatch
 from fleetd.control.house import House, SupervisedDevice
-from fleetd.control.server import serve
+from fleetd.control.instruments import Instruments
+from fleetd.control.server import serving
 from fleetd.daemon.alongside import alongside
 from fleetd.daemon.archiving import archiving
 from fleetd.daemon.downlinks import Downlinks, downlinks
@@ -78,6 +78,7 @@ class Rooms:
     winds: Mapping[str, WindWatch]
     alarms: Alarms
     receptions: Mapping[str, Reception]
+    instruments: Instruments
 
 
 async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifier) -> Order:
@@ -118,7 +119,8 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                         "audit witness": Witness(store.audit, hub, clock).run(),
                     }
                 ),
-                serve(_house(site, clock, hub, store, rooms, relay, dispatch, archive), Path(site.control.socket)),
+                alongside({"loop lag": rooms.instruments.lag.run(), "counts": rooms.instruments.counts.watch(hub)}),
+                serving(_house(site, clock, hub, store, rooms, relay, dispatch, archive), site.control),
             ):
                 dispatching.set_result(dispatch)
                 notifier.ready(f"{site.site}: {len(site.satellites)} satellites, {len(site.devices)} devices")
@@ -184,6 +186,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         },
         alarms=alarms,
         receptions=receptions,
+        instruments=Instruments(progress, ports),
     )
 
 
@@ -262,6 +265,7 @@ def _house(
         elements=rooms.elements,
         devices=rooms.devices,
         archive=archive,
+        instruments=rooms.instruments,
     )
 
 

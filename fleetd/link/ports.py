@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from fleetd.errors import LinkLost
 from fleetd.link.stream import Link
@@ -29,6 +29,14 @@ class Line(Protocol):
 
     @property
     def closed(self) -> bool: ...
+
+
+@runtime_checkable
+class TimeShared(Protocol):
+    """A line that knows how much of its time each of its units takes, 0 to 1."""
+
+    @property
+    def bus_time_shares(self) -> Mapping[int, float]: ...
 
 
 L = TypeVar("L", bound=Line)
@@ -101,6 +109,11 @@ class Ports:
                 if shared.users == 0:
                     shared.line = None
                     await shared.stack.aclose()
+
+    @property
+    def time_shared(self) -> Mapping[str, TimeShared]:
+        """The open lines, by URL, that know how their time is shared."""
+        return {url: shared.line for url, shared in self._shared.items() if isinstance(shared.line, TimeShared)}
 
     async def _connected(self, url: LinkUrl, protocol: Callable[[], P]) -> tuple[asyncio.WriteTransport, P]:
         made: list[P] = []
