@@ -19,6 +19,7 @@ from fleetd.errors import ConfigError, Refusal
 from fleetd.gate import FrameGate
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd.records import Value
 from fleetd.settings import Settings
 
@@ -92,6 +93,15 @@ class Side(StrEnum):
 
 
 RigMode = Literal["lsb", "usb", "cw", "am", "fm", "usb-data", "fm-data"]
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A driver that knows what makes its device safe: rotators stop, radios transmit no longer."""
+
+    def last_words(self) -> LastWords | None:
+        """What somebody else is to write on its wire when the daemon no longer can; None where it cannot be said."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

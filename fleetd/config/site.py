@@ -25,6 +25,7 @@ from fleetd.devices import DriverSpec, load_driver
 from fleetd.downlink.settings import DownlinkSettings, WorkedSatellite
 from fleetd.elements.settings import ElementsSettings
 from fleetd.errors import ConfigError
+from fleetd.guard.settings import GuardSettings
 from fleetd.link.url import LinkUrl, parse_link
 from fleetd.orbit.settings import StationSettings
 from fleetd.relay.settings import RelaySettings
@@ -83,6 +84,7 @@ class Site(Settings):
     robots: RobotsSettings = Field(default_factory=RobotsSettings)
     alarms: AlarmsSettings = Field(default_factory=AlarmsSettings)
     devices: tuple[DeviceSettings, ...] = ()
+    guard: GuardSettings = Field(default_factory=GuardSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
 

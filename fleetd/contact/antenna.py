@@ -26,8 +26,9 @@ from fleetd.contact.lane import Lane, exchange
 from fleetd.contact.pursuit import Thrift
 from fleetd.contact.scale import Scale
 from fleetd.contact.settings import AntennaSettings
-from fleetd.devices import AzEl, Rotator
-from fleetd.errors import BadReply, DeviceError, Refusal
+from fleetd.devices import AzEl, Guarded, Rotator
+from fleetd.errors import BadReply, DeviceError, LinkLost, Refusal
+from fleetd.guard.guard import Guard, Lease, unguarded
 from fleetd.hub import Hub
 from fleetd.records import Quality, Reading
 from fleetd.supervise import Backoff, Device, Supervision
@@ -40,6 +41,7 @@ ROTATOR_BACKOFF = Backoff(first_s=0.25, most_s=2.0)
 
 _PUBLISH_PERIOD_S = 1.0
 _TURN_LOOK_S = 1.0
+_AT_REST_DEG = 0.05  # nearer than any controller counts; a coarser one shows exactly what it was sent
 _FRESH_S = 1.0  # an older position is asked for anew before a way is judged from it
 _COMMANDED = ("commanded_azimuth_deg", "commanded_elevation_deg")
 
@@ -60,6 +62,8 @@ class AntennaStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     reason: str
     held_by: str | None
+    guarded: bool = False
+    """Whether the guard would stop it if the daemon fell silent; false for a driver that has no last words."""
     locked_by: str | None
     lock_reason: str | None
     measured_at: datetime | None
@@ -81,6 +85,7 @@ class Antenna:
         supervision: Supervision,
         hub: Hub,
         sun: Sun | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.settings = settings
         self.device = device
@@ -92,6 +97,8 @@ class Antenna:
         self._supervision = supervision
         self._hub = hub
         self._lane = Lane(lambda: f"is {device.state}: {device.reason}")
+        self._guard = guard
+        self._lease: Lease | None = None
         self._commanded: AzEl | None = None
         self._bound_for: AzEl | None = None
         self._bound = asyncio.Event()
@@ -127,6 +134,7 @@ class Antenna:
             state=self.device.state,
             reason=self.device.reason,
             held_by=self.hold.owner,
+            guarded=self._lease is not None and self._lease.guarded,
             locked_by=lock.who if lock else None,
             lock_reason=lock.why if lock else None,
             measured_at=measured.at if measured else None,
@@ -211,6 +219,16 @@ class Antenna:
 
     async def work(self, rotator: Rotator) -> None:
         """Serve one connection of the rotator until it fails (raises DeviceError) or the daemon ends (stops it)."""
+        words = rotator.last_words() if isinstance(rotator, Guarded) else None
+        watch = self._guard.watch if self._guard is not None else unguarded
+        with watch(f"{self.name} motion", words) as lease:
+            self._lease = lease
+            try:
+                await self._serve(rotator, lease)
+            finally:
+                self._lease = None
+
+    async def _serve(self, rotator: Rotator, lease: Lease) -> None:
         lost = False
         self.interlock.controller = rotator.limits
         try:
@@ -221,6 +239,7 @@ class Antenna:
                     tasks.create_task(self._lane.serve(rotator), name=f"{self.name}-lane")
                     tasks.create_task(self._look(), name=f"{self.name}-look")
                     tasks.create_task(self._go_on(), name=f"{self.name}-turns")
+                    tasks.create_task(self._heed(lease), name=f"{self.name}-guard")
         except* DeviceError:
             lost = True
             raise
@@ -252,6 +271,10 @@ class Antenna:
                 self._bound_for = None
                 log.warning("antenna does not turn on", antenna=self.name, rule=no.rule, reason=no.reason)
 
+    async def _heed(self, lease: Lease) -> None:
+        """When the guard has stopped it, the link is of no use: the answer to that came out of turn."""
+        raise LinkLost(f"the guard has stopped it: {await lease.acted()}")
+
     async def _leave(self, rotator: Rotator) -> None:
         try:
             await exchange(self._halt(rotator))
@@ -270,6 +293,8 @@ class Antenna:
     async def _halt(self, rotator: Rotator) -> None:
         self._commanded = self._bound_for = None
         await rotator.stop()
+        if self._lease is not None:
+            self._lease.release()
 
     async def _send(self, rotator: Rotator, target: AzEl, *, by_time: bool) -> None:
         self.interlock.check(target, by_time=by_time)
@@ -277,6 +302,8 @@ class Antenna:
         self._bound_for = None
         if turn != self._commanded or turn == target:
             self._commanded = None  # until the rotator has accepted, nobody knows
+            if self._lease is not None:
+                self._lease.arm()
             await rotator.point(turn)
             self._commanded = turn
             self.thrift.sent(self.clock.monotonic())
@@ -302,11 +329,18 @@ class Antenna:
             raise BadReply("the rotator's position is no finite number", answered=f"{shown}")
         self.measured = Measured(asked_at + (self.clock.now() - asked_at) / 2, self.scale.in_sky(shown))
         self._measured_at_s = self.clock.monotonic()
+        if self._lease is not None and self._commanded is not None and self._near(shown, self._commanded):
+            self._lease.release()  # it has come to rest; the next order arms it again
         if self.interlock.cable is not None:
             self.interlock.cable.measured(shown.azimuth_deg, self._measured_at_s)
         self._supervision.recovered(self.device)
         self._publish(self.measured)
         return self.measured
+
+    @staticmethod
+    def _near(shown: AzEl, sent: AzEl) -> bool:
+        away_deg = max(abs(shown.azimuth_deg - sent.azimuth_deg), abs(shown.elevation_deg - sent.elevation_deg))
+        return away_deg <= _AT_REST_DEG
 
     def _target(self, to: AzEl) -> AzEl:
         return self.interlock.shown_for(to)

@@ -42,12 +42,13 @@ from fleetd.downlink.reception import Reception
 from fleetd.elements.custody import Surroundings
 from fleetd.elements.keeper import Keeper
 from fleetd.elements.kept import Kept
+from fleetd.guard.guard import Guard
 from fleetd.hub import Hub
 from fleetd.link.ports import Ports
 from fleetd.notify import Notifier
 from fleetd.orbit.station import Station
 from fleetd.orbit.sun import sun_direction_deg
-from fleetd.records import Command
+from fleetd.records import Command, Severity
 from fleetd.relay.relay import Relay
 from fleetd.relay.signed import Signatures
 from fleetd.robots.dispatch import Dispatch
@@ -79,6 +80,7 @@ class Rooms:
     alarms: Alarms
     receptions: Mapping[str, Reception]
     instruments: Instruments
+    guard: Guard
 
 
 async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifier) -> Order:
@@ -108,6 +110,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 alongside({"fleet": rooms.fleet.watch(hub), **_alarm_watches(site, rooms.alarms, hub)}),
                 rooms.elements.begun(),
                 _under_maintenance(rooms.maintenance),
+                rooms.guard.on_duty(_guard_alarm(rooms.alarms)),
                 alongside({f"wind for {name}": watch.run() for name, watch in rooms.winds.items()}),
                 alongside({f"frames of {name}": each.keep() for name, each in rooms.receptions.items()}),
                 alongside(_device_loops(rooms)),
@@ -139,8 +142,9 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
     devices = {settings.name: _device(settings, ports, clock) for settings in site.devices}
     position = site.station
     station = Station(site.site, position.latitude_deg, position.longitude_deg, position.altitude_m)
+    guard, sun = Guard(site.guard), _sun_over(station)
     antennas = {
-        settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub, _sun_over(station))
+        settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub, sun, guard)
         for settings in site.antennas
     }
     pollers = {
@@ -187,6 +191,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         alarms=alarms,
         receptions=receptions,
         instruments=Instruments(progress, ports),
+        guard=guard,
     )
 
 
@@ -197,6 +202,16 @@ def _alarm_watches(site: Site, alarms: Alarms, hub: Hub) -> dict[str, Coroutine[
         "alarms of devices away": Away(alarms, site.alarms.offline_after_s).watch(hub),
         "alarms of limits": limits.watch(hub),
     }
+
+
+def _guard_alarm(alarms: Alarms) -> Callable[[str], None]:
+    def told(why: str) -> None:
+        if why:
+            alarms.raise_("fleetd", "guard", Severity.CRITICAL, why)
+        else:
+            alarms.clear("fleetd", "guard")
+
+    return told
 
 
 def _sun_over(station: Station) -> Callable[[datetime], AzEl]:

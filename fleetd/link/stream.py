@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from fleetd.errors import BadReply, LinkLost, ReplyTimeout
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords, words_for
 
 _MOST_UNREAD = 1 << 20  # a line that floods while nobody reads is dropped, not stored for ever
 
@@ -67,6 +68,10 @@ class Link(asyncio.Protocol):
         except OSError as error:  # a serial transport says so here when its device is gone
             self._lose(f"{self.url}: {error.strerror or error}")
             raise LinkLost(f"{self.url}: {error.strerror or error}") from error
+
+    def last_words(self, data: bytes, *again_after_s: float) -> LastWords | None:
+        """What to write here when the daemon no longer can; None once it is closed."""
+        return None if self._lost is not None else words_for(self._transport, data, *again_after_s)
 
     # Lifecycle
 

@@ -13,6 +13,9 @@ from contextlib import asynccontextmanager
 from fleetd.clock import Clock
 from fleetd.errors import ReplyTimeout
 from fleetd.link.stream import Link
+from fleetd.link.words import LastWords
+
+_AFTER_PAUSE_S = 0.1
 
 
 class Exchange:
@@ -46,6 +49,10 @@ class Turns:
         self._turn = asyncio.Lock()
         self._urgent = 0
         self._free_at_s = float("-inf")
+
+    def last_words(self, data: bytes) -> LastWords | None:
+        """What to write when the daemon no longer can, at once and after the pause that the device may need."""
+        return self._link.last_words(data, self._pause_s + _AFTER_PAUSE_S)
 
     @asynccontextmanager
     async def exchange(

@@ -88,6 +88,24 @@ async def test_sigterm_leaves_the_antenna_stopped_and_the_outbox_empty(calm_site
     assert first["azimuth_deg"] == second["azimuth_deg"] != 400
 
 
+async def test_row_15_kill_9_in_mid_slew_leaves_the_antenna_stopped_by_the_guard(
+    calm_site: Site, mosquitto: Mosquitto
+) -> None:
+    site = calm_site
+    async with listening(mosquitto, "fleetd/hangzhou/#") as heard, site.daemon() as daemon:
+        await heard.until(lambda heard: bool(heard.on("dish-rotator/reading")))
+        assert [antenna["guarded"] for antenna in await daemon.get("/v1/antennas")] == [True]
+        sent = await asyncio.to_thread(fleetctl, site, "antenna", "dish", "point", "400", "5")
+        assert sent.returncode == 0, sent.stderr
+        positions = lambda: [one.body["values"]["azimuth_deg"] for one in heard.on("dish-rotator/reading")]  # noqa: E731
+        await heard.until(lambda _: len(set(positions())) > 3)  # it really moves
+        await daemon.kill()
+    by_hand = ("device", "--driver", "gs232b", "--link", site.stage.links["rotator"], "where", "--json")
+    first = json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)
+    second = json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)
+    assert first["azimuth_deg"] == second["azimuth_deg"] != 400
+
+
 async def test_sighup_keeps_the_old_configuration_or_lives_as_the_new_one(
     calm_site: Site, mosquitto: Mosquitto
 ) -> None:

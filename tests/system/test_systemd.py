@@ -62,6 +62,14 @@ def test_the_unit_says_ready_and_alive_and_is_reloaded_by_a_signal() -> None:
     assert unit["Restart"] == ["on-failure"]
 
 
+def test_the_guard_outlives_the_daemon_by_its_last_words() -> None:
+    """Its descriptors and its signals: systemd must neither kill it at once nor leave it behind."""
+    unit = settings()
+    assert unit["KillMode"] == ["control-group"]
+    assert float(unit["TimeoutStopSec"][0]) >= 5
+    assert float(unit["RestartSec"][0]) >= 1  # by then it has let go of the ports
+
+
 def test_the_unit_starts_the_program_with_the_options_that_it_has() -> None:
     (command,) = settings()["ExecStart"]
     assert command == "/usr/bin/env fleetd --config /etc/fleetd/site.yaml"

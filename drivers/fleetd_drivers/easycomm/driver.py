@@ -17,6 +17,7 @@ from fleetd.errors import BadReply, Declined
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Turns
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd.settings import Settings
 from fleetd_drivers.easycomm import wire
 
@@ -92,6 +93,10 @@ class Easycomm:
     async def stop(self) -> None:
         """Stop both axes, ahead of whoever else waits; the unit does not say whether it does."""
         await self._tell(wire.STOP, urgent=True)
+
+    def last_words(self) -> LastWords | None:
+        """What stops it when the daemon no longer can."""
+        return self._turns.last_words(wire.STOP)
 
     async def _tell(self, command: bytes, *, urgent: bool = False) -> None:
         async with self._turns.exchange(_words(command), self._within_s, urgent=urgent) as exchange:

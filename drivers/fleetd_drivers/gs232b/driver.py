@@ -18,6 +18,7 @@ from fleetd.errors import BadReply, Declined
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Exchange, Turns
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd.settings import Settings
 from fleetd_drivers.gs232b import wire
 
@@ -71,6 +72,10 @@ class Gs232b:
     async def stop(self) -> None:
         """Stop both axes, ahead of whoever else waits."""
         await self._tell(wire.STOP, urgent=True)
+
+    def last_words(self) -> LastWords | None:
+        """What stops it when the daemon no longer can."""
+        return self._turns.last_words(wire.STOP)
 
     def _move(self, to: AzEl) -> bytes:
         limits = self.limits

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from fleetd.errors import BadReply, Declined
 from fleetd.link.turns import Turns
+from fleetd.link.words import LastWords
 from fleetd_drivers.hamlib import net
 
 
@@ -17,6 +18,10 @@ class Server:
         self._commands = commands
         self._turns = turns
         self._within_s = within_s
+
+    def last_words(self, command: str, *arguments: str) -> LastWords | None:
+        """The same command for somebody else to send when the daemon no longer can."""
+        return self._turns.last_words(net.ask(command, *arguments))
 
     async def ask(self, command: str, *arguments: str, urgent: bool = False) -> net.Answer:
         """Write one command and wait for its answer. Raises Declined if the server says no, else DeviceError."""

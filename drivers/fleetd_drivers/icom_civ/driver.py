@@ -18,6 +18,7 @@ from fleetd.errors import BadReply, Declined, Refusal
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Exchange, Turns
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd.settings import Settings
 from fleetd_drivers.icom_civ import wire
 
@@ -103,6 +104,10 @@ class IcomCiv:
     async def unkey(self) -> None:
         """Transmit no longer, ahead of whoever else waits."""
         await self._done("receive", wire.UNKEY, urgent=True)
+
+    def last_words(self) -> LastWords | None:
+        """What ends its transmission when the daemon no longer can."""
+        return self._turns.last_words(wire.frame(self._address, wire.UNKEY))
 
     async def keyed(self) -> bool:
         """Whether it transmits."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from fleetd.errors import BadReply, Declined, DeviceError, LinkLost
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords, words_for
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.health import Health, UnitState, Ward
 
@@ -103,6 +104,10 @@ class Bus(asyncio.Protocol):
             raise outcome
         return outcome
 
+    def last_words(self, unit: int, request: wire.Request) -> LastWords | None:
+        """A request that somebody else is to send when the daemon no longer can, thrice: the line may not be silent."""
+        return words_for(self._transport, self._framed(unit, request), 0.1, 0.3)
+
     def bus_time_share(self, unit: int) -> float:
         """How much of the line's time a unit took over the last minute, 0 to 1; waiting for its silence included."""
         health = self._ward.units.get(unit)
@@ -146,6 +151,10 @@ class Bus(asyncio.Protocol):
         return False
 
     # For subclasses
+
+    def _framed(self, unit: int, request: wire.Request) -> bytes:
+        """A request as it stands on the wire, outside of any exchange."""
+        raise NotImplementedError
 
     def _send_at_once(self, ask: Ask) -> bool:
         """Send a new request past the lanes, if nothing there can be before it; returns whether it was sent."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fleetd.clock import Clock
 from fleetd.devices import ActionSpec, Outcome, ReadBack, Sample
 from fleetd.errors import BadReply, Declined, DeviceError, Quarantined, Refusal, ReplyTimeout
+from fleetd.link.words import LastWords
 from fleetd.records import Value
 from fleetd.registers.codec import encode_write
 from fleetd.registers.commands import encode_command, outcome, read_back_names
@@ -96,15 +97,21 @@ class MapDevice:
 
     async def set(self, name: str, value: Value, lane: Lane = Lane.COMMAND) -> None:
         """Write one value. Raises Refusal where the map forbids it, and DeviceError."""
+        await self._write(self._setting(name, value), lane)
+
+    def _setting(self, name: str, value: Value) -> wire.Request:
         spec = self._map.by_name[name]
         cells = encode_write(self._map, spec, value)
         if spec.table == "coil":
-            request = wire.write_coil(spec.address, bool(cells[0]))
-        elif len(cells) == 1:
-            request = wire.write_register(spec.address, cells[0])
-        else:
-            request = wire.write_registers(spec.address, cells)
-        await self._write(request, lane)
+            return wire.write_coil(spec.address, bool(cells[0]))
+        if len(cells) == 1:
+            return wire.write_register(spec.address, cells[0])
+        return wire.write_registers(spec.address, cells)
+
+    def last_words(self) -> LastWords | None:
+        """What stops it when the daemon no longer can; None where its map has no stop."""
+        stop = self._map.stop
+        return None if stop is None else self._unit.bus.last_words(self._unit.number, self._setting(stop.write, True))
 
     async def perform(self, number: int, action: str, args: Mapping[str, Value], /) -> ReadBack:
         """Write one command and read back what the device made of it. Raises DeviceError when that is not known."""

@@ -122,6 +122,9 @@ class RtuBus(Bus):
             health, head = self._answered_last
             health.doubted.add(head)
 
+    def _framed(self, unit: int, request: wire.Request) -> bytes:
+        return wire.frame_rtu(unit, request.pdu)
+
     def _send_at_once(self, ask: Ask) -> bool:
         now = monotonic()
         if self._asked is not None or self._waiting or now < self._clear_at:

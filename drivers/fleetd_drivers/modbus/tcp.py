@@ -66,6 +66,9 @@ class TcpBus(Bus):
     def worthwhile_gap(self, unit: int) -> int:  # noqa: ARG002  # nobody knows how fast the line behind a gateway is
         return DEFAULT_GAP
 
+    def _framed(self, unit: int, request: wire.Request) -> bytes:
+        return wire.frame_tcp(0, unit, request.pdu)
+
     def _send_at_once(self, ask: Ask) -> bool:
         if ask.unit in self._busy or (ask.lane is Lane.POLL and len(self._sent) >= POLLS_IN_FLIGHT):
             return False

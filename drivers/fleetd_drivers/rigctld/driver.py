@@ -18,6 +18,7 @@ from fleetd.errors import BadReply
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Turns
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd.settings import Settings
 from fleetd_drivers.hamlib.net import Answer
 from fleetd_drivers.hamlib.server import Server
@@ -89,6 +90,10 @@ class Rigctld:
         if number not in (0, 1, 2, 3):
             raise BadReply("the server does not say whether it transmits", answered=", ".join(answer.lines))
         return number != 0
+
+    def last_words(self) -> LastWords | None:
+        """What ends its transmission when the daemon no longer can."""
+        return self._server.last_words(wire.PTT, *self._named("currVFO"), "0")
 
     async def learn_vfo_mode(self) -> None:
         """Ask the server whether it wants a VFO named in each command. Raises DeviceError."""

@@ -19,6 +19,7 @@ from fleetd.errors import BadReply
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Turns
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd.settings import Settings
 from fleetd_drivers.hamlib.net import Answer
 from fleetd_drivers.hamlib.server import Server
@@ -93,6 +94,10 @@ class Rotctld:
     async def stop(self) -> None:
         """Stop all motion, ahead of whoever else waits. Raises Declined if the server says no."""
         await self._server.ask(wire.STOP, urgent=True)
+
+    def last_words(self) -> LastWords | None:
+        """What stops it when the daemon no longer can."""
+        return self._server.last_words(wire.STOP)
 
     async def learn_limits(self) -> None:
         """Ask the server for the limits of its rotator. Raises DeviceError."""

@@ -18,6 +18,7 @@ from fleetd.devices import AzEl, DriverSpec, RotatorLimits
 from fleetd.errors import BadReply, ConfigError
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd.registers.codec import encode_write
 from fleetd.registers.model import RegisterMap, ValueSpec
 from fleetd.settings import Settings
@@ -120,6 +121,10 @@ class Servo:
     async def stop(self) -> None:
         """Stop ahead of all else on the line, and see it in force. Raises DeviceError."""
         await self._device.stop()
+
+    def last_words(self) -> LastWords | None:
+        """What stops it when the daemon no longer can."""
+        return self._device.last_words()
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from fleetd.errors import BadReply
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Exchange, Turns
 from fleetd.link.url import LinkUrl
+from fleetd.link.words import LastWords
 from fleetd_drivers.spid import wire
 from fleetd_drivers.spid.settings import BothAxesSettings, Md01Settings, Rot1Settings, Rot2Settings
 
@@ -64,6 +65,10 @@ class Spid:
         async with self._turns.exchange("to stop", self._within_s, urgent=True, at_once=at_once) as exchange:
             await exchange.write(wire.STOP)
             await self._reply(exchange)
+
+    def last_words(self) -> LastWords | None:
+        """What stops it when the daemon no longer can."""
+        return self._turns.last_words(wire.STOP)
 
     async def _move(self, to: AzEl) -> bytes:
         if not isinstance(self._settings, BothAxesSettings):

@@ -1,0 +1,272 @@
+"""The guard, with real processes on real ptys and sockets: the daemon is killed or hangs, and the antenna stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetd.clock import SystemClock
+from fleetd.guard.guard import Guard
+from fleetd.guard.settings import GuardSettings
+from fleetd.link.words import LastWords
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from rotators import KINDS, Far, Kind, far_end
+
+CHILD = Path(__file__).with_name("guarded_child.py")
+BY_NAME = {kind.name: kind for kind in KINDS}
+# A motor with a worm gear stops in half a second. What braking costs is the machine's; the guard's share comes before it.
+MECHANICS = {"acceleration_deg_s2": 12.0}
+SPEED_DEG_S = 6.0
+
+
+@dataclass
+class Daemon:
+    """The child, and the far end that sees what it does."""
+
+    process: asyncio.subprocess.Process
+    far: Far
+
+    async def tell(self, words: str, until: str) -> dict[str, Any]:
+        """Give an order and wait for the line that has this key."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{words}\n".encode())
+        return await self.hear(until)
+
+    async def hear(self, until: str) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        while True:
+            line = await asyncio.wait_for(self.process.stdout.readline(), 20)
+            assert line, "the child has ended"
+            said: dict[str, Any] = json.loads(line) if line.startswith(b"{") else {}
+            if until in said:
+                return said
+
+    async def slews(self) -> None:
+        await self.tell("point 300 20", "pointing")
+        while self.speed_deg_s() < SPEED_DEG_S - 0.01:
+            await asyncio.sleep(0.01)
+
+    def azimuth_deg(self) -> float:
+        self._antenna.advance(time.monotonic())
+        return float(self._antenna.model.azimuth.position_deg)
+
+    def speed_deg_s(self) -> float:
+        self.azimuth_deg()
+        return abs(float(self._antenna.model.azimuth._motion.velocity))
+
+    async def stopped_after_s(self, since_s: float, within_s: float = 3.0) -> float:
+        while self.speed_deg_s() > 0:
+            assert time.monotonic() - since_s < within_s, "it still turns"
+            await asyncio.sleep(0.005)
+        return time.monotonic() - since_s
+
+    @property
+    def _antenna(self) -> Any:
+        sim: Any = self.far.sim
+        unit = sim.units[1] if getattr(sim, "units", None) else sim
+        return getattr(unit, "antenna", None) or unit._antenna
+
+
+@asynccontextmanager
+async def daemon(kind: Kind, medium: str, lease_s: float = 0.4) -> AsyncIterator[Daemon]:
+    async with far_end(kind, medium, SystemClock(), MECHANICS) as far:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(CHILD), kind.name, far.url, json.dumps(dict(kind.settings)), str(lease_s)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        made = Daemon(process, far)
+        try:
+            said = await made.hear("ready")
+            assert said["guarded"]
+            yield made
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def killed_in_mid_slew(kind: Kind, medium: str) -> tuple[float, float]:
+    """Kill -9; returns after how many seconds it stood, and how many degrees farther."""
+    async with daemon(kind, medium) as made:
+        await made.slews()
+        at_deg, since_s = made.azimuth_deg(), time.monotonic()
+        made.process.kill()
+        stopped_s = await made.stopped_after_s(since_s)
+        return stopped_s, abs(made.azimuth_deg() - at_deg)
+
+
+def holds(stopped_s: float, overrun_deg: float) -> bool:
+    return stopped_s <= 1.0 and overrun_deg <= 3.0
+
+
+ONCE = [("gs232b", "serial"), ("easycomm2", "tcp"), ("rotctld", "tcp"), ("servo-rotator", "modbus+rtu")]
+REST = [
+    (kind.name, medium)
+    for kind in KINDS
+    for medium in kind.media
+    if not kind.azimuth_only and (kind.name, medium) not in ONCE
+]
+
+
+@pytest.mark.parametrize(("name", "medium"), ONCE)
+async def test_row_15_killed_in_mid_slew_the_antenna_stops(name: str, medium: str) -> None:
+    assert holds(*await killed_in_mid_slew(BY_NAME[name], medium))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "medium"), REST)
+async def test_row_15_with_every_driver_and_medium(name: str, medium: str) -> None:
+    assert holds(*await killed_in_mid_slew(BY_NAME[name], medium))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+async def test_row_15_two_hundred_kills() -> None:
+    runs = [await killed_in_mid_slew(BY_NAME["gs232b"], "serial") for _ in range(200)]
+    sys.stdout.write(f"stopped within {max(s for s, _ in runs):.2f} s, {max(deg for _, deg in runs):.2f} deg farther\n")
+    assert all(holds(*run) for run in runs)
+
+
+async def test_row_14_a_blocked_loop_is_noticed_and_the_antenna_stopped_and_taken_up_again() -> None:
+    async with daemon(BY_NAME["gs232b"], "serial") as made:
+        await made.slews()
+        made.far.heard.clear()
+        blocking = asyncio.create_task(made.tell("block 2", "blocked"), name="blocking")
+        since_s = time.monotonic()
+        while not any(data.startswith(b"S") for data in made.far.heard):
+            assert time.monotonic() - since_s < 1.5, "the guard said nothing"
+            await asyncio.sleep(0.005)
+        # Half a second, and what it takes to get the order to the child and its loop blocked.
+        assert time.monotonic() - since_s <= 0.5 + 0.15
+        assert await made.stopped_after_s(since_s) < 1.4
+        await blocking
+        made.far.heard.clear()
+        deadline_s = time.monotonic() + 5.0
+        while b"".join(made.far.heard)[:1] != b"S":  # the link is opened afresh, and a stop comes first
+            assert time.monotonic() < deadline_s
+            await asyncio.sleep(0.01)
+
+
+async def test_a_daemon_that_leaves_in_good_order_needs_no_guard() -> None:
+    async with daemon(BY_NAME["gs232b"], "serial") as made:
+        await made.slews()
+        assert made.process.stdin is not None
+        made.process.stdin.close()
+        await made.process.wait()
+        made.far.heard.clear()
+        await asyncio.sleep(0.05)
+        assert made.far.heard == []
+        assert made.speed_deg_s() < SPEED_DEG_S
+
+
+# The guard alone
+
+
+@asynccontextmanager
+async def pipe() -> AsyncIterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        yield reading, writing
+    finally:
+        for end in (reading, writing):
+            os.close(end)
+
+
+def children() -> list[int]:
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/stat")
+        if (text := _stat(path)) and int(text.rpartition(")")[2].split()[1]) == os.getpid() and "(python" in text
+    ]
+
+
+def _stat(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+async def said_within(reading: int, seconds: float) -> bytes:
+    os.set_blocking(reading, False)
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        try:
+            return os.read(reading, 100)
+        except BlockingIOError:
+            await asyncio.sleep(0.005)
+    return b""
+
+
+async def test_a_released_lease_is_left_alone_and_an_armed_one_is_said_once() -> None:
+    """The transmit lease is the same: here two leases, of which one transmits while this loop hangs."""
+    async with pipe() as (quiet, quiet_end), pipe() as (loud, loud_end):
+        guard = Guard(GuardSettings(lease_s=0.15))
+        async with guard.on_duty(lambda _: None):
+            with (
+                guard.watch("dish motion", LastWords(quiet_end, b"S\r")) as motion,
+                guard.watch("dish transmit", LastWords(loud_end, b"RX\r", (0.05,))) as transmit,
+            ):
+                motion.arm()
+                motion.release()
+                transmit.arm()
+                await asyncio.sleep(0.05)
+                begun_s = time.monotonic()
+                time.sleep(0.45)  # noqa: ASYNC251  # this loop hangs
+                assert await said_within(loud, 0.0 + 0.05) == b"RX\rRX\r"
+                assert await asyncio.wait_for(transmit.acted(), 5.0)
+                assert time.monotonic() - begun_s < 2.0
+                assert await said_within(quiet, 0.02) == b""
+                assert not transmit.armed
+
+
+async def test_a_guard_that_is_killed_is_told_of_and_comes_back_with_what_it_knew() -> None:
+    told: list[str] = []
+    async with pipe() as (reading, writing):
+        guard = Guard(GuardSettings(lease_s=0.15))
+        async with guard.on_duty(told.append):
+            with guard.watch("dish motion", LastWords(writing, b"S\r")) as lease:
+                lease.arm()
+                await asyncio.sleep(0.05)
+                for pid in children():
+                    os.kill(pid, signal.SIGKILL)
+                end_s = time.monotonic() + 10.0
+                while told != ["", "the guard process has ended; it is started afresh", ""]:
+                    assert time.monotonic() < end_s, told
+                    await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
+                assert lease.guarded
+                time.sleep(0.5)  # noqa: ASYNC251  # this loop hangs
+                assert await said_within(reading, 0.05) == b"S\r"
+
+
+async def test_it_is_deaf_to_the_signals_that_end_a_daemon() -> None:
+    async with pipe() as (_, writing):
+        guard = Guard(GuardSettings(lease_s=0.3))
+        async with guard.on_duty(lambda _: None):
+            with guard.watch("dish motion", LastWords(writing, b"S\r")) as lease:
+                lease.arm()
+                await asyncio.sleep(0.05)
+                (pid,) = children()
+                # Only once it has begun to listen to what it is deaf to.
+                while "00000000" in Path(f"/proc/{pid}/status").read_text().split("SigIgn:")[1].split()[0][8:]:
+                    await asyncio.sleep(0.01)
+                for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGABRT):
+                    os.kill(pid, number)
+                await asyncio.sleep(0.05)
+                assert children() == [pid]
