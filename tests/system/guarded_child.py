@@ -1,4 +1,4 @@
-"""A daemon in little, for tests that kill it: one antenna on one rotator under the guard, told what to do on its input."""
+"""A daemon in little, for tests that kill it: an antenna on a rotator under the guard, told what to do on its input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def main(driver: str, link: str, settings: str, lease_s: float) -> None:
     antenna = Antenna(AntennaSettings.model_validate(ANTENNA), device, supervision, hub, guard=guard)
     async with guard.on_duty(lambda why: say(guard=why)), asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(supervision.run(device, antenna.work), name="rotator")
-        while antenna.measured is None:
+        while antenna.measured is None:  # noqa: ASYNC110  # it comes from a device
             await asyncio.sleep(0.01)
         say(ready=True, guarded=antenna.status().guarded)
         loop = asyncio.get_running_loop()
