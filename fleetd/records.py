@@ -223,6 +223,14 @@ class ContactReport(Record, frozen=True, kw_only=True):
     """Between two frames, or from the beginning or to the end; None without a TNC."""
     first_frame_at: datetime | None = None
     last_frame_at: datetime | None = None
+    tunings: int = 0
+    """How often the radio was tuned."""
+    max_tuning_error_hz: float | None = None
+    """Largest difference between where a side of the radio was read back and where its link was at that moment."""
+    radio_trouble: str = ""
+    """What hindered the radio first, after AOS."""
+    transmissions: int = 0
+    transmitted_s: float = 0.0
     elements_epoch: datetime
     elements_hash: str
     track: list[tuple[float, float, float, float, float]] = []

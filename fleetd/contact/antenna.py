@@ -96,7 +96,7 @@ class Antenna:
         self.measured: Measured | None = None
         self._supervision = supervision
         self._hub = hub
-        self._lane = Lane(lambda: f"is {device.state}: {device.reason}")
+        self._lane = Lane[Rotator](lambda: f"is {device.state}: {device.reason}")
         self._guard = guard
         self._lease: Lease | None = None
         self._commanded: AzEl | None = None

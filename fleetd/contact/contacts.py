@@ -16,8 +16,11 @@ from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.diary import Diary
 from fleetd.contact.downlinking import ContactDownlink, ContactScene
+from fleetd.contact.radio import Radio
 from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import LOOK_BACK, Outlook, Satellite, candidates_of, chart_of, passes_of
+from fleetd.contact.transmit import TransmitGate
+from fleetd.contact.tuning import Tuning
 from fleetd.contact.worker import Onward, Worker
 from fleetd.downlink.reception import Reception
 from fleetd.errors import ElementsError
@@ -44,6 +47,10 @@ class ContactSite:
     settings: ContactsSettings
     receptions: Mapping[str, Reception] = field(default_factory=dict)
     """Where the frames of an antenna arrive, by its name, for those that have a TNC."""
+    radios: Mapping[str, Radio] = field(default_factory=dict)
+    """By antenna, where there is one."""
+    gates: Mapping[str, TransmitGate] = field(default_factory=dict)
+    """Before each of those radios' transmitters."""
 
 
 class Contacts:
@@ -168,7 +175,7 @@ class Contacts:
             self._replan()
             return
         onward, downlink = self._onward(contact), self._downlink(contact, antenna, sky)
-        worker = Worker(contact, antenna, sky, self._hub, onward, downlink)
+        worker = Worker(contact, antenna, sky, self._hub, onward, downlink, self._tuning(contact, sky))
         task = tasks.create_task(worker.run(), name=f"contact-{contact.id}")
         self._running[contact.id] = (worker, task)
         self._diary.begun(contact)
@@ -195,6 +202,13 @@ class Contacts:
         downlink_hz = satellite.settings.downlink_hz if satellite else None
         scene = ContactScene(contact, antenna, sky, downlink_hz)
         return ContactDownlink(self._site.receptions.get(antenna.name), scene)
+
+    def _tuning(self, contact: Contact, sky: Trajectory) -> Tuning | None:
+        radio = self._site.radios.get(contact.antenna)
+        if radio is None:
+            return None
+        satellite = self._satellites[contact.candidate.satellite].settings
+        return Tuning(contact, satellite, sky, radio, self._site.gates[contact.antenna])
 
     def _ended(self, worker: Worker) -> None:
         self._running.pop(worker.contact.id, None)

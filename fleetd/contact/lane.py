@@ -1,4 +1,4 @@
-"""The one lane to a rotator: orders go one by one, stops before all others, and an exchange once begun is finished.
+"""The one lane to a rotator or a radio: orders go one by one, stops first, and an exchange once begun is finished.
 
 Whoever gives an order may be cancelled without breaking the link in mid exchange, so that the stop which follows finds
 it whole. Not here: what the orders mean, and whether they are allowed.
@@ -14,19 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from fleetd.contact.leaving import seen_through
-from fleetd.devices import Rotator
 from fleetd.errors import Declined, DeviceError, LinkLost, Refusal, ReplyTimeout
 
 T = TypeVar("T")
+D = TypeVar("D")
+"""The driver at the end of a lane."""
 
 _CLOSED = "the link was closed before this was done"
 _EXCHANGE_WITHIN_S = 5.0  # real time; drivers keep far shorter deadlines of their own
 
 
 async def exchange(act: Coroutine[Any, Any, T]) -> T:
-    """One exchange with a rotator, finished even if its caller is cancelled. Raises DeviceError."""
+    """One exchange with a device, finished even if its caller is cancelled. Raises DeviceError."""
     try:
-        return await seen_through(act, name="rotator-exchange", within_s=_EXCHANGE_WITHIN_S)
+        return await seen_through(act, name="device-exchange", within_s=_EXCHANGE_WITHIN_S)
     except ReplyTimeout:
         raise
     except TimeoutError as error:
@@ -34,15 +35,15 @@ async def exchange(act: Coroutine[Any, Any, T]) -> T:
 
 
 @dataclass(slots=True, eq=False)
-class _Order(Generic[T]):
-    act: Callable[[Rotator], Coroutine[Any, Any, T]]
+class _Order(Generic[D, T]):
+    act: Callable[[D], Coroutine[Any, Any, T]]
     moves: bool
     done: asyncio.Future[T] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    async def carry_out(self, rotator: Rotator) -> None:
+    async def carry_out(self, driver: D) -> None:
         """Do it and tell whoever waits. Raises DeviceError when the link is no longer to be trusted."""
         try:
-            answer = await exchange(self.act(rotator))
+            answer = await exchange(self.act(driver))
         except (Refusal, Declined) as no:
             self.fail(no)
         except DeviceError as error:
@@ -58,25 +59,25 @@ class _Order(Generic[T]):
             self.done.set_exception(error)
 
 
-class Lane:
-    """Orders to one rotator, open while it is connected; `why_closed` says in words why it is not."""
+class Lane(Generic[D]):
+    """Orders to one driver, open while it is connected; `why_closed` says in words why it is not."""
 
     def __init__(self, why_closed: Callable[[], str]) -> None:
         self._why_closed = why_closed
         self._open = False
-        self._urgent: deque[_Order[Any]] = deque()
-        self._ordinary: deque[_Order[Any]] = deque()
+        self._urgent: deque[_Order[D, Any]] = deque()
+        self._ordinary: deque[_Order[D, Any]] = deque()
         self._given = asyncio.Event()
 
-    async def order(self, act: Callable[[Rotator], Coroutine[Any, Any, T]], *, moves: bool = False) -> T:
+    async def order(self, act: Callable[[D], Coroutine[Any, Any, T]], *, moves: bool = False) -> T:
         """Have `act` done in its turn and return what it returned. Raises what it raised, and LinkLost."""
         return await self._give(_Order(act, moves), self._ordinary)
 
-    async def stop(self, act: Callable[[Rotator], Coroutine[Any, Any, T]]) -> T:
+    async def stop(self, act: Callable[[D], Coroutine[Any, Any, T]]) -> T:
         """Have `act` done next, whatever waits; motions that wait are refused. It is done even if not waited for."""
         for order in [order for order in self._ordinary if order.moves]:
             self._ordinary.remove(order)
-            order.fail(Refusal("stopped", "the antenna was stopped before this motion began"))
+            order.fail(Refusal("stopped", "it was stopped before this began"))
         return await self._give(_Order(act, moves=False), self._urgent)
 
     @contextmanager
@@ -92,23 +93,23 @@ class Lane:
             self._urgent.clear()
             self._ordinary.clear()
 
-    async def serve(self, rotator: Rotator) -> None:
+    async def serve(self, driver: D) -> None:
         """Carry out orders until one fails. Raises DeviceError."""
         while True:
             order = await self._next()
             try:
-                await order.carry_out(rotator)
+                await order.carry_out(driver)
             finally:
                 order.fail(LinkLost(_CLOSED))  # if it was cut short; what is done stays done
 
-    async def _give(self, order: _Order[T], queue: deque[_Order[Any]]) -> T:
+    async def _give(self, order: _Order[D, T], queue: deque[_Order[D, Any]]) -> T:
         if not self._open:
             raise LinkLost(self._why_closed())
         queue.append(order)
         self._given.set()
         return await order.done
 
-    async def _next(self) -> _Order[Any]:
+    async def _next(self) -> _Order[D, Any]:
         while True:
             if self._urgent:
                 return self._urgent.popleft()

@@ -8,7 +8,6 @@ keyed.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import structlog
 
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.axis import SkyTrack
+from fleetd.contact.beside import beside
 from fleetd.contact.booking import Contact
 from fleetd.contact.leaving import seen_through
 from fleetd.devices import AzEl
@@ -35,10 +35,6 @@ _OFF_WITHIN_S = 5.0  # real time: some exchanges of the slowest driver
 class Transmitter(Protocol):
     """What transmits at an antenna: its radio, with whatever must be switched before and after."""
 
-    def off_frequency(self, *, transmitting: bool) -> str:
-        """Why it does not stand on its uplink frequency; '' if it was read back there."""
-        ...
-
     async def on(self, still: Callable[[], None], /) -> None:
         """Make ready and transmit; `still` is called just before and raises Refusal if it may not be any more.
 
@@ -51,6 +47,12 @@ class Transmitter(Protocol):
         ...
 
 
+class OffFrequency(Protocol):
+    """Why a radio does not stand on its uplink frequency; '' if it was read back there."""
+
+    def __call__(self, *, transmitting: bool) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What one running contact brings to the question whether it may transmit."""
@@ -58,6 +60,7 @@ class Terms:
     contact: Contact
     satellite: SatelliteSettings
     sky: SkyTrack
+    off_frequency: OffFrequency
 
 
 class TransmitGate:
@@ -110,7 +113,7 @@ class TransmitGate:
             await transmitter.on(self.check)
             begun_s = self._clock.monotonic()
             self._say("transmit-on", f"for {by}")
-            async with self._watched():
+            async with beside(self._judge_on(), f"{self._antenna.name}-transmit-gate"):
                 yield
         except (Refusal, DeviceError) as error:
             why = str(error)
@@ -143,28 +146,8 @@ class TransmitGate:
         except (DeviceError, TimeoutError) as error:
             self._say("transmit-not-off", f"nobody knows whether it is off: {error}", Severity.CRITICAL)
 
-    @asynccontextmanager
-    async def _watched(self) -> AsyncIterator[None]:
-        """While the context lasts, judge again and again; a no puts the transmitter off and ends the body with it."""
-        failure: Exception | None = None
-        refusals: list[Refusal] = []
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                watch = tasks.create_task(self._judge_on(), name=f"{self._antenna.name}-transmit-gate")
-                try:
-                    yield
-                except Exception as error:  # noqa: BLE001  # raised again below, where no group wraps it
-                    failure = error
-                finally:
-                    watch.cancel()
-        except* Refusal as group:
-            refusals += (each for each in group.exceptions if isinstance(each, Refusal))
-        if failure is not None:
-            raise failure
-        if refusals:
-            raise refusals[0]
-
     async def _judge_on(self) -> None:
+        """Judge again and again; a no puts the transmitter off first, and ends the body with it."""
         while True:
             await self._clock.sleep(_JUDGE_EVERY_S)
             try:
@@ -184,7 +167,7 @@ class TransmitGate:
         self._judge_antenna(terms)
         if self._transmitter is None:
             raise Refusal("no-rig", f"{self._antenna.name} has no radio")
-        if why := self._transmitter.off_frequency(transmitting=transmitting):
+        if why := terms.off_frequency(transmitting=transmitting):
             raise Refusal("off-frequency", why)
 
     def _judge_permission(self, terms: Terms) -> None:
@@ -216,6 +199,8 @@ class TransmitGate:
         commanded, measured = antenna.commanded, antenna.measured
         if (lock := antenna.interlock.lock) is not None:
             raise Refusal("maintenance", f"{antenna.name} is locked by {lock.who}: {lock.why}")
+        if antenna.interlock.wind:
+            raise Refusal("wind", f"{antenna.name} is stowed: {antenna.interlock.wind}")
         if commanded is None or measured is None:
             raise Refusal(
                 "not-tracking", f"{antenna.name} is not following: it is stopped, or nobody knows where it is"

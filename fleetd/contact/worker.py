@@ -7,6 +7,7 @@ between. On every way out the antenna is stopped, then parked unless somebody el
 from __future__ import annotations
 
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ from fleetd.contact.downlinking import ContactDownlink
 from fleetd.contact.leaving import seen_through
 from fleetd.contact.pursuit import aim
 from fleetd.contact.tally import Tally
+from fleetd.contact.tuning import Tuning
 from fleetd.devices import AzEl
 from fleetd.errors import DeviceError, Refusal
 from fleetd.hub import Hub
@@ -53,9 +55,11 @@ class Worker:
         hub: Hub,
         onward: Onward | None = None,
         downlink: ContactDownlink | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         self.contact = contact
         self._downlink = downlink or ContactDownlink()
+        self._tuning = tuning
         self.outcome = BROKEN_OFF
         self.reason = ""
         self._antenna = antenna
@@ -82,7 +86,8 @@ class Worker:
         try:
             with self._antenna.hold.by_contact(self.contact.id):
                 try:
-                    async with self._downlink.listening():
+                    tuned = self._tuning.worked() if self._tuning else nullcontext()
+                    async with self._downlink.listening(), tuned:  # the transmitter is off before all else ends
                         await self._work()
                 finally:
                     await self._leave()
@@ -201,8 +206,8 @@ class Worker:
         tally = self._tally
         if tally is None or tally.samples == 0:
             self._end("failed", self._trouble or "the antenna's position was never read")
-        elif self._trouble:
-            self._end("degraded", self._trouble)
+        elif trouble := self._trouble or (self._tuning.tally.trouble if self._tuning else ""):
+            self._end("degraded", trouble)
         else:
             self._end("worked", "")
 
@@ -249,6 +254,7 @@ class Worker:
             elements_epoch=candidate.elements.epoch,
             elements_hash=candidate.elements.hash,
             track=tally.track if tally else [],
+            **(self._tuning.reported() if self._tuning else {}),
         )
 
     # What is told on the way

@@ -27,7 +27,11 @@ from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
 from fleetd.contact.maintenance import Maintenance
+from fleetd.contact.preamp import Preamp
+from fleetd.contact.radio import Radio
+from fleetd.contact.settings import AntennaSettings
 from fleetd.contact.sky import Outlook, Satellite
+from fleetd.contact.transmit import TransmitGate
 from fleetd.contact.wind import WindWatch
 from fleetd.control.house import House, SupervisedDevice
 from fleetd.control.instruments import Instruments
@@ -61,6 +65,7 @@ from fleetd.supervise import Backoff, Device, Progress, Supervision
 log = structlog.get_logger(__name__)
 
 _IDLE_LOOK_S = 1.0
+_OF_AN_ANTENNA = ("rotator", "rig", "switch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Rooms:
     devices: Sequence[SupervisedDevice]
     elements: Keeper
     antennas: Mapping[str, Antenna]
+    radios: Mapping[str, Radio]
+    gates: Mapping[str, TransmitGate]
     pollers: Mapping[str, Poller]
     fleet: Fleet
     contacts: Contacts
@@ -147,6 +154,8 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub, sun, guard)
         for settings in site.antennas
     }
+    radios = {settings.name: _radio(settings, devices, supervision, hub) for settings in site.antennas if settings.rig}
+    gates = {name: TransmitGate(antenna, radios.get(name), hub) for name, antenna in antennas.items()}
     pollers = {
         settings.name: Poller(
             devices[settings.name].device,
@@ -167,7 +176,8 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
     # Contacts hear of their elements as soon as these are read, which is before they run.
     outlook = Outlook(station, position.horizon)
     receptions = frames.receptions({name: each.device for name, each in devices.items()}, supervision, hub)
-    contacts = Contacts(ContactSite([], outlook, antennas, site.contacts, receptions), hub, progress)
+    scene = ContactSite([], outlook, antennas, site.contacts, receptions, radios, gates)
+    contacts = Contacts(scene, hub, progress)
 
     def renewed(satellites: Sequence[Kept]) -> None:
         contacts.renew([_satellite(kept) for kept in satellites])
@@ -179,6 +189,8 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         devices=list(devices.values()),
         elements=Keeper(site.satellites, site.elements, around),
         antennas=antennas,
+        radios=radios,
+        gates=gates,
         pollers=pollers,
         fleet=Fleet(members, site.robots.places, site.robots.groups),
         contacts=contacts,
@@ -226,12 +238,19 @@ async def _under_maintenance(maintenance: Maintenance) -> AsyncIterator[None]:
         yield
 
 
+def _radio(
+    antenna: AntennaSettings, devices: Mapping[str, SupervisedDevice], supervision: Supervision, hub: Hub
+) -> Radio:
+    preamp = Preamp(devices[antenna.radio.preamp].device, supervision) if antenna.radio.preamp else None
+    return Radio(antenna.radio, devices[str(antenna.rig)].device, supervision, hub, preamp)
+
+
 def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedDevice:
     spec, url = settings.spec, settings.url
     device = Device(
         settings.name,
         lambda: spec.connect(ports, url, settings.settings, clock),
-        backoff=ROTATOR_BACKOFF if spec.capability == "rotator" else Backoff(),
+        backoff=ROTATOR_BACKOFF if spec.capability in _OF_AN_ANTENNA else Backoff(),
     )
     return SupervisedDevice(device=device, capability=spec.capability, driver=spec.name, link=settings.link)
 
@@ -245,6 +264,8 @@ def _device_loops(rooms: Rooms) -> dict[str, Any]:
     work: dict[str, Callable[[Driver], Coroutine[Any, Any, None]]] = {
         antenna.device.name: antenna.work for antenna in rooms.antennas.values()
     }
+    work |= {radio.device.name: radio.work for radio in rooms.radios.values()}
+    work |= {radio.preamp.device.name: radio.preamp.work for radio in rooms.radios.values() if radio.preamp}
     work |= {name: poller.work for name, poller in rooms.pollers.items()}
     work |= {each.device.name: each.work for each in rooms.receptions.values()}
     return {

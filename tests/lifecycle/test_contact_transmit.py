@@ -34,9 +34,6 @@ class Transmitter:
         self.broken = False
         self.acts: list[str] = []
 
-    def off_frequency(self, *, transmitting: bool) -> str:
-        return self.astray
-
     async def on(self, still: Callable[[], None], /) -> None:
         await asyncio.sleep(0)
         still()
@@ -82,7 +79,8 @@ async def station(
         sky, transmitter = Flyby(), Transmitter()
         gate = TransmitGate(made.antenna, transmitter, made.hub)
         booked = contact()
-        terms = Terms(booked, SatelliteSettings.model_validate({**SATELLITE, **(satellite or {})}), sky)
+        known = SatelliteSettings.model_validate({**SATELLITE, **(satellite or {})})
+        terms = Terms(booked, known, sky, lambda *, transmitting: transmitter.astray)
         await made.advance((AOS - T).total_seconds() + at_s)
         with made.antenna.hold.by_contact(booked.id), gate.during(terms):
             if running:
@@ -157,7 +155,8 @@ async def test_off_frequency_locked_and_after_the_contact_it_is_refused() -> Non
 async def test_no_radio_never_opens() -> None:
     async with station() as site:
         gate = TransmitGate(site.bench.antenna, None, site.bench.hub)
-        terms = Terms(contact(), SatelliteSettings.model_validate(SATELLITE), site.sky)
+        known = SatelliteSettings.model_validate(SATELLITE)
+        terms = Terms(contact(), known, site.sky, lambda *, transmitting: "")
         with gate.during(terms), pytest.raises(Refusal, match="has no radio"):
             gate.check()
 

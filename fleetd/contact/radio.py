@@ -1,0 +1,215 @@
+"""`Radio`: the verbs of one antenna's radio over its supervised rig, and the one way in which it is keyed.
+
+After each opening of the link, before anything else, the transmitter is put off. It is put on only through a gate, and
+off in a plain sequence: unkey, see that it is so, let it settle, put back what was switched. Not here: on which
+frequencies, which a contact's tuning decides, and whether it may transmit, which the gate does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from fleetd.clock import Clock
+from fleetd.contact.lane import Lane, exchange
+from fleetd.contact.preamp import Preamp
+from fleetd.contact.radiosettings import RadioSettings
+from fleetd.devices import Rig, RigLimits, RigMode, Side
+from fleetd.errors import DeviceError
+from fleetd.hub import Hub
+from fleetd.records import Event, Quality, Reading, Severity
+from fleetd.supervise import Device, Supervision
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+_LOOK_EVERY_S = 5.0
+_LOOK_TRANSMITTING_S = 0.5
+_VALUES = {Side.MAIN: "main_hz", Side.SUB: "sub_hz"}
+
+
+class Radio:
+    """One radio. `device` is its rig's; run `supervision.run(radio.device, radio.work)` beside it."""
+
+    def __init__(
+        self,
+        settings: RadioSettings,
+        device: Device,
+        supervision: Supervision,
+        hub: Hub,
+        preamp: Preamp | None = None,
+    ) -> None:
+        self.settings = settings
+        self.device = device
+        self.preamp = preamp
+        self.clock: Clock = supervision.clock
+        self.limits: RigLimits | None = None
+        self.connections = 0
+        """How often its link was opened: after each, nobody knows how it is tuned."""
+        self._supervision = supervision
+        self._hub = hub
+        self._lane = Lane[Rig](lambda: f"is {device.state}: {device.reason}")
+        self._transmitting = False
+        self._owes_off = False
+        self._stands: dict[Side, int] = {}
+        self._read_at: datetime | None = None
+
+    @property
+    def transmitting(self) -> bool:
+        """Whether it has been put on and not off again."""
+        return self._transmitting
+
+    # Verbs
+
+    async def tune(self, side: Side, frequency_hz: int) -> int:
+        """Set one side's frequency, and return what is read back. Raises Refusal and DeviceError."""
+
+        async def act(rig: Rig) -> int:
+            await rig.tune(side, frequency_hz)
+            return await self._read(rig, side)
+
+        return await self._ask(self._lane.order(act))
+
+    async def set_mode(self, side: Side, mode: RigMode) -> None:
+        """Set one side's mode. Raises Refusal and DeviceError."""
+        await self._ask(self._lane.order(lambda rig: rig.set_mode(side, mode)))
+
+    async def on(self, still: Callable[[], None], /) -> None:
+        """Bypass the preamplifier, let the relay settle, and key; `still` is asked just before that.
+
+        Where the TNC keys, all but the keying is done. Raises Refusal or DeviceError; `off` is due all the same.
+        """
+        self._transmitting = True
+        if self.preamp is not None:
+            await self.preamp.bypass()
+            await self._settle()
+        still()
+        if self.settings.keyed_by == "rig":
+            await self._ask(self._lane.order(lambda rig: rig.key(), moves=True))
+            if not await self._keyed():
+                raise DeviceError("it was keyed and says that it does not transmit", device=self.device.name)
+
+    async def off(self) -> None:
+        """Unkey ahead of everything, see that it is so, then put the preamplifier back after it has settled.
+
+        Raises DeviceError if it cannot be said to be off; the preamplifier stays out of the line then, and both are
+        made up for once the radio is there again.
+        """
+        self._owes_off = True
+        await self._ask(self._lane.stop(lambda rig: rig.unkey()))
+        if await self._keyed():
+            raise DeviceError("it still transmits although it was unkeyed", device=self.device.name)
+        if self.preamp is not None and self._transmitting:
+            await self._settle()
+            try:
+                await self.preamp.restore()
+            except DeviceError as error:
+                self._say("preamp-left-out", f"the preamplifier is not back in the line: {error}")
+                return
+        self._transmitting = self._owes_off = False
+
+    # The supervised loop
+
+    async def work(self, rig: Rig) -> None:
+        """Serve one connection of the rig until it fails (raises DeviceError) or the daemon ends (unkeys it)."""
+        lost = False
+        self.limits = rig.limits
+        self._stands = {}
+        try:
+            with self._lane.opened():  # whoever sees it online may give orders, which wait for this one
+                await exchange(rig.unkey())
+                self.connections += 1
+                self._supervision.recovered(self.device)
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._lane.serve(rig), name=f"{self.device.name}-lane")
+                    tasks.create_task(self._look(), name=f"{self.device.name}-look")
+        except* DeviceError:
+            lost = True
+            raise
+        finally:
+            if lost:
+                self._publish(Quality.STALE)
+            else:
+                await self._leave(rig)
+
+    async def _look(self) -> None:
+        """Now and then see how it stands, and that it does not transmit unless it was put on; oftener while it was."""
+        due_s = self.clock.monotonic()
+        while True:
+            if self._transmitting or self.clock.monotonic() >= due_s:
+                due_s = self.clock.monotonic() + _LOOK_EVERY_S
+                await self._look_once()
+            await self.clock.sleep(_LOOK_TRANSMITTING_S)
+
+    async def _look_once(self) -> None:
+        if self._owes_off:
+            await self.off()
+        elif await self._keyed() and not self._transmitting:
+            self._say("transmits-unbidden", "it transmits and no contact has put it on: it was unkeyed")
+            await self._ask(self._lane.stop(lambda rig: rig.unkey()))
+        for side in Side:
+            if not self._transmitting:
+                await self._ask(self._lane.order(lambda rig, side=side: self._read(rig, side)))  # type: ignore[misc]
+        self._supervision.recovered(self.device)
+        self._publish(Quality.GOOD)
+
+    def _say(self, name: str, text: str) -> None:
+        log.warning(name, device=self.device.name, reason=text)
+        event = Event(
+            at=self.clock.now(),
+            clock_synced=self.clock.synced,
+            source=self.device.name,
+            name=name,
+            text=text,
+            severity=Severity.WARNING,
+        )
+        self._hub.publish(event)
+
+    async def _leave(self, rig: Rig) -> None:
+        try:
+            await exchange(rig.unkey())
+        except DeviceError as error:
+            log.warning("radio could not be unkeyed", device=self.device.name, reason=str(error))
+
+    async def _keyed(self) -> bool:
+        return await self._ask(self._lane.order(lambda rig: rig.keyed()))
+
+    async def _read(self, rig: Rig, side: Side) -> int:
+        hz = await rig.tuned(side)
+        self._stands[side], self._read_at = hz, self.clock.now()
+        return hz
+
+    async def _settle(self) -> None:
+        await self.clock.sleep(self.settings.preamp_settle_ms / 1000)
+
+    async def _ask(self, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except DeviceError as error:
+            error.named(self.device.name)
+            raise
+
+    def _publish(self, quality: Quality) -> None:
+        if self._read_at is None:
+            return
+        self._hub.publish(
+            Reading(
+                at=self._read_at,
+                clock_synced=self.clock.synced,
+                device=self.device.name,
+                quality=quality,
+                values={
+                    **{name: self._stands.get(side) for side, name in _VALUES.items()},
+                    "transmitting": self._transmitting,
+                },
+                absent={
+                    name: "not read since it was connected"
+                    for side, name in _VALUES.items()
+                    if side not in self._stands
+                },
+            )
+        )
