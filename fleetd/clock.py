@@ -15,10 +15,12 @@ import ctypes
 import ctypes.util
 import heapq
 import itertools
+import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -54,6 +56,10 @@ class Clock(Protocol):
 
     async def sleep(self, delay_s: float) -> None:
         """Return after `delay_s` of this clock's seconds; at once (but yielding) if not positive."""
+        ...
+
+    def call_at(self, due_s: float, act: Callable[[], None]) -> None:
+        """Have `act` called in the event loop once `monotonic()` has reached `due_s`, or a hair before."""
         ...
 
     async def sleep_until(self, when: datetime) -> None:
@@ -106,6 +112,9 @@ class SystemClock(_Sleeping):
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(max(0.0, delay_s))
 
+    def call_at(self, due_s: float, act: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(max(0.0, due_s - self.monotonic()), act)
+
 
 class ScaledClock(_Sleeping):
     """Civil time that was `epoch` when the machine's clock showed `anchor`, and has run `rate` times as fast since.
@@ -135,6 +144,9 @@ class ScaledClock(_Sleeping):
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(max(0.0, delay_s / self.rate))
 
+    def call_at(self, due_s: float, act: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(max(0.0, due_s - self.monotonic()) / self.rate, act)
+
 
 class VirtualClock(_Sleeping):
     """A clock that moves only when `advance` is called; sleepers wake in order of their deadlines."""
@@ -146,7 +158,7 @@ class VirtualClock(_Sleeping):
         self._start = start
         self._elapsed_s = 0.0
         self._order = itertools.count()
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._sleepers: list[tuple[float, int, Callable[[], None]]] = []
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed_s)
@@ -163,60 +175,95 @@ class VirtualClock(_Sleeping):
             await asyncio.sleep(0)
             return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._elapsed_s + delay_s, next(self._order), woken))
+        self.call_at(self._elapsed_s + delay_s, partial(_wake, woken))
         await woken
+
+    def call_at(self, due_s: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._sleepers, (due_s, next(self._order), act))
 
     async def advance(self, by_s: float, *, turns: int = 20) -> None:
         """Let `by_s` seconds pass; each wake-up is followed by `turns` rounds of the event loop to take effect."""
         end_s = self._elapsed_s + by_s
         await _turn(turns)
         while self._sleepers and self._sleepers[0][0] <= end_s:
-            deadline_s, _, woken = heapq.heappop(self._sleepers)
+            deadline_s, _, act = heapq.heappop(self._sleepers)
             self._elapsed_s = max(self._elapsed_s, deadline_s)
-            if not woken.done():
-                woken.set_result(None)
-                await _turn(turns)
+            act()
+            await _turn(turns)
         self._elapsed_s = end_s
         await _turn(turns)
 
 
 class Slots:
-    """Sleepers that want to wake at the same instant, and share one timer: for the many who keep to a common grid.
-
-    The first to come sleeps for all; if it is cancelled another does.
-    """
+    """Acts that are due at the same instants share one timer: for the many who keep to a common grid."""
 
     _HAIR_S = 0.001  # a timer may fire so much early
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: dict[float, list[asyncio.Future[None]]] = {}
+        self._acts: dict[float, list[Callable[[], None]]] = {}
+        self._rounds: dict[tuple[float, float], dict[object, Callable[[], None]]] = {}
+
+    def call_at(self, due_s: float, act: Callable[[], None]) -> None:
+        """Have `act` called once the clock's `monotonic()` has reached `due_s`; soon if it has. It must not raise."""
+        key = round(due_s, 3)
+        acts = self._acts.get(key)
+        if acts is None:
+            acts = self._acts[key] = []
+            self._clock.call_at(due_s, partial(self._ring, key))
+        acts.append(act)
+
+    def every(self, period_s: float, phase_s: float, act: Callable[[], None]) -> Callable[[], None]:
+        """Have `act` called at each instant `phase_s` + n x `period_s` from the next one on. It must not raise.
+
+        An instant that passes unseen is not made up for. Returns what ends it.
+        """
+        key, mark = (period_s, phase_s), object()
+        acts = self._rounds.get(key)
+        if acts is None:
+            acts = self._rounds[key] = {}
+            self._again(key)
+        acts[mark] = act
+
+        def leave() -> None:
+            acts.pop(mark, None)
+
+        return leave
 
     async def sleep_to(self, due_s: float) -> None:
         """Return once the clock's `monotonic()` has reached `due_s`; at once (but yielding) if it has."""
-        key = round(due_s, 3)
-        left_s = due_s - self._clock.monotonic()
-        if left_s <= 0:
+        if due_s <= self._clock.monotonic():
             await self._clock.sleep(0)
-        while left_s > self._HAIR_S:
-            others = self._waiting.get(key)
-            if others is None:
-                await self._lead(key, left_s)
-            else:
-                woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                others.append(woken)
-                await woken
-            left_s = due_s - self._clock.monotonic()
+            return
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.call_at(due_s, partial(_wake, woken))
+        await woken
 
-    async def _lead(self, key: float, delay_s: float) -> None:
-        others = self._waiting[key] = []
-        try:
-            await self._clock.sleep(delay_s)
-        finally:
-            del self._waiting[key]
-            for woken in others:
-                if not woken.done():
-                    woken.set_result(None)
+    def _ring(self, key: float) -> None:
+        if self._clock.monotonic() < key - self._HAIR_S:
+            self._clock.call_at(key, partial(self._ring, key))
+            return
+        for act in self._acts.pop(key):
+            act()
+
+    def _again(self, key: tuple[float, float]) -> None:
+        period_s, phase_s = key
+        instants = math.floor((self._clock.monotonic() + self._HAIR_S - phase_s) / period_s) + 1
+        self.call_at(phase_s + instants * period_s, partial(self._go_round, key))
+
+    def _go_round(self, key: tuple[float, float]) -> None:
+        acts = self._rounds[key]
+        if not acts:
+            del self._rounds[key]
+            return
+        self._again(key)
+        for act in list(acts.values()):
+            act()
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 async def _turn(rounds: int) -> None:

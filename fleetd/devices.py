@@ -14,6 +14,8 @@ from enum import StrEnum
 from importlib.metadata import entry_points
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import msgspec
+
 from fleetd.clock import Clock
 from fleetd.errors import ConfigError, Refusal
 from fleetd.gate import FrameGate
@@ -167,13 +169,32 @@ class Switch(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True, gc=False):
     """The values of one poll. `absent` names why a value is None; `suspect` if it followed a timeout on its line."""
 
     values: Mapping[str, Value]
-    absent: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = {}
     suspect: bool = False
+
+
+class Sampling(Protocol):
+    """A poll under way."""
+
+    def give_up(self) -> None:
+        """Nobody wants its sample any longer."""
+        ...
+
+
+@runtime_checkable
+class Pollable(Protocol):
+    """What can be polled without a task that waits: for fleets so large that a task's turn for each poll is felt.
+
+    A driver need not be; then it is read by `Sensor.read` alone.
+    """
+
+    def poll(self, taken: Callable[[Sample | Exception], None], /) -> Sampling:
+        """Ask for a sample; `taken` is told it, or the error, once (perhaps at once), unless it is given up before."""
+        ...
 
 
 @runtime_checkable

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from fleetd.devices import Driver, Sample
-from fleetd.errors import DeviceError
+from fleetd.clock import Slots
+from fleetd.devices import Driver, Pollable, Sample, Sampling
+from fleetd.errors import Declined, DeviceError
 from fleetd.records import DeviceState, Quality, Reading
 from fleetd.settings import Settings
 from fleetd.supervise import Device, Supervision
@@ -134,7 +135,10 @@ class Poller:
         cadence = Cadence(self.device.name, self.rhythm.poll_s)
         while True:
             self._take(await driver.read())
-            await slots.sleep_to(cadence.next_s(clock.monotonic()))
+            if isinstance(driver, Pollable):
+                await _Round(driver, self._take).last(slots, cadence)
+            else:
+                await slots.sleep_to(cadence.next_s(clock.monotonic()))
 
     async def _heartbeat(self, driver: Driver, period_s: float) -> None:
         clock, slots = self.supervision.clock, self.supervision.slots
@@ -145,37 +149,97 @@ class Poller:
             await slots.sleep_to(cadence.next_s(clock.monotonic()))
 
     def _take(self, sample: Sample) -> None:
-        clock = self.supervision.clock
-        self._last = Reading(
+        supervision, device = self.supervision, self.device
+        clock = supervision.clock
+        reading = self._last = Reading(
             at=clock.now(),
             clock_synced=clock.synced,
-            device=self.device.name,
+            device=device.name,
             quality=Quality.SUSPECT if sample.suspect else Quality.GOOD,
             values=sample.values,
             absent=sample.absent,
         )
-        if self.device.state is not DeviceState.ONLINE:
-            self.supervision.recovered(self.device)
-        self.supervision.progress.beat(self.device.name, within_s=self.rhythm.poll_s + _ONE_EXCHANGE_S)
-        if self._tells_something(self._last):
-            self._reported, self._reported_s = self._last, clock.monotonic()
-            self.publish(self._last)
-        self.online.set()
+        if device.state is not DeviceState.ONLINE:
+            supervision.recovered(device)
+        supervision.progress.beat(device.name, within_s=self.rhythm.poll_s + _ONE_EXCHANGE_S)
+        if self._tells_something(reading):
+            self.publish(reading)
+        if not self.online.is_set():
+            self.online.set()
         if self._news is not None:
             self._news.set()
             self._news = None
 
     def _tells_something(self, reading: Reading) -> bool:
+        """Whether to report it; what is reported is what the next one is compared with."""
         before, longest_s = self._reported, self.rhythm.max_silence_s
-        if longest_s is None or before is None or self.supervision.clock.monotonic() - self._reported_s >= longest_s:
+        if longest_s is None:
             return True
-        known = (before.quality, before.values, before.absent)
-        return known != (reading.quality, reading.values, reading.absent)
+        now_s = self.supervision.clock.monotonic()
+        if (
+            before is not None
+            and now_s - self._reported_s < longest_s
+            and before.values == reading.values
+            and before.absent == reading.absent
+            and before.quality is reading.quality
+        ):
+            return False
+        self._reported, self._reported_s = reading, now_s
+        return True
 
     def _report_stale(self) -> None:
         if self._last is not None:
             self.publish(msgspec.structs.replace(self._last, quality=Quality.STALE))
         self._last = self._reported = None
+
+
+class _Round:
+    """Polls at each instant of a cadence, by callbacks alone, until the device declines or fails."""
+
+    __slots__ = ("_asking", "_driver", "_ended", "_on_answer", "_sampling", "_take")
+
+    def __init__(self, driver: Pollable, take: Callable[[Sample], None]) -> None:
+        self._driver = driver
+        self._take = take
+        self._ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._sampling: Sampling | None = None
+        self._asking = False
+        self._on_answer = self._answered  # bound once, not for each poll
+
+    async def last(self, slots: Slots, cadence: Cadence) -> None:
+        """Poll until the device declines to answer. Raises DeviceError."""
+        leave = slots.every(cadence.period_s, cadence.phase_s, self._ask)
+        try:
+            error = await self._ended
+        finally:
+            leave()
+            if self._sampling is not None:
+                self._sampling.give_up()
+        if not isinstance(error, Declined):
+            raise error
+
+    def _ask(self) -> None:
+        if self._asking or self._ended.done():
+            return  # an instant at which it still thinks about the last poll is not made up for
+        self._asking = True
+        try:
+            self._sampling = self._driver.poll(self._on_answer)
+        except Exception as bug:  # noqa: BLE001  # raised again where the round is waited for
+            self._end(bug)
+
+    def _answered(self, outcome: Sample | Exception) -> None:
+        self._asking = False
+        if isinstance(outcome, Exception):
+            self._end(outcome)
+        elif not self._ended.done():
+            try:
+                self._take(outcome)
+            except Exception as bug:  # noqa: BLE001  # as above
+                self._end(bug)
+
+    def _end(self, error: Exception) -> None:
+        if not self._ended.done():
+            self._ended.set_result(error)
 
 
 async def _raise(trouble: asyncio.Future[DeviceError]) -> None:

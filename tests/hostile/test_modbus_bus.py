@@ -15,7 +15,7 @@ from fleetd.errors import BadReply, ConfigError, Declined, LinkLost, Quarantined
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl, SerialLine, parse_link
 from fleetd_drivers.modbus import wire
-from fleetd_drivers.modbus.bus import Bus, Lane
+from fleetd_drivers.modbus.bus import Answer, Bus, Lane
 from fleetd_drivers.modbus.health import UnitState
 from fleetd_drivers.modbus.line import bus_for
 from fleetd_drivers.modbus.rtu import gap_s, worthwhile_gap
@@ -120,7 +120,7 @@ async def test_an_answer_may_come_one_byte_at_a_time() -> None:
         return [(index * 1e-4, bytes((byte,))) for index, byte in enumerate(answer_rtu(frame))]
 
     async with bus_over(RTU, dribble) as (bus, _):
-        assert await bus.ask(17, READ) == (VALUES, False)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=False)
 
 
 async def test_a_stray_byte_before_each_frame_costs_nothing() -> None:
@@ -182,7 +182,7 @@ async def test_an_exception_is_an_answer_and_ends_nothing() -> None:
         with pytest.raises(Declined, match="exception 2, illegal data address") as caught:
             await bus.ask(17, READ)
         assert caught.value.code == 2
-        assert await bus.ask(17, READ) == (VALUES, False)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=False)
 
 
 async def test_after_a_timeout_the_unit_is_first_asked_for_what_no_late_answer_can_be_taken_for() -> None:
@@ -190,7 +190,7 @@ async def test_after_a_timeout_the_unit_is_first_asked_for_what_no_late_answer_c
         with pytest.raises(ReplyTimeout):
             await bus.ask(17, READ, within_s=SOON_S)
         await bus.ask(18, READ)  # another unit: nothing of its own is late
-        assert await bus.ask(17, READ) == (VALUES, False)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=False)
         await bus.ask(17, READ)
     assert [(frame[0], frame[5]) for frame in line.frames] == [(17, 3), (18, 3), (17, 2), (17, 3), (17, 3)]
 
@@ -208,7 +208,7 @@ async def test_an_answer_however_late_is_never_taken_for_the_present_one() -> No
         with pytest.raises(ReplyTimeout):
             await bus.ask(17, READ, within_s=SOON_S)
         await asyncio.sleep(0.008)
-        assert await bus.ask(17, READ) == (VALUES, False)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=False)
 
 
 async def test_a_unit_that_stays_one_answer_behind_is_never_believed() -> None:
@@ -231,7 +231,7 @@ async def test_after_a_timeout_an_answer_that_has_none_shorter_is_suspect() -> N
         with pytest.raises(ReplyTimeout):
             await bus.ask(17, single, within_s=SOON_S)
         assert (await bus.ask(17, single)).suspect is True
-        assert await bus.ask(17, READ) == (VALUES, False)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=False)
         assert (await bus.ask(17, single)).suspect is False
 
 
@@ -259,7 +259,7 @@ async def test_after_two_answers_at_once_the_unit_is_brought_into_step_and_asked
         return [(0, late + answer_rtu(frame))]
 
     async with bus_over(RTU, in_turn(twice, good_rtu)) as (bus, line):
-        assert await bus.ask(17, READ) == (VALUES, False)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=False)
     assert [frame[5] for frame in line.frames] == [3, 2, 3]
 
 
@@ -268,7 +268,7 @@ async def test_a_unit_that_always_answers_twice_is_believed_with_suspicion() -> 
         return [(0, 2 * answer_rtu(frame))]
 
     async with bus_over(RTU, twice) as (bus, line):
-        assert await bus.ask(17, READ) == (VALUES, True)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=True)
         assert len(line.frames) < 6
 
 
@@ -291,7 +291,7 @@ async def test_after_an_answer_too_many_the_unit_is_brought_into_step_again() ->
     async with bus_over(RTU, in_turn(one_behind, good_rtu)) as (bus, line):
         await bus.ask(17, READ)
         await asyncio.sleep(0.005)
-        assert await bus.ask(17, READ) == (VALUES, False)
+        assert await bus.ask(17, READ) == Answer(VALUES, suspect=False)
         assert [frame[5] for frame in line.frames] == [3, 2, 3]
 
 
@@ -370,7 +370,7 @@ async def test_a_silent_unit_costs_the_others_only_its_own_deadline() -> None:
 
     async with bus_over(RTU, one_dead) as (bus, _), asyncio.TaskGroup() as tasks:
         dead = tasks.create_task(failure(bus.ask(9, READ, within_s=SOON_S)))
-        assert [await bus.ask(unit, READ) for unit in (1, 2, 3)] == [(VALUES, False)] * 3
+        assert [await bus.ask(unit, READ) for unit in (1, 2, 3)] == [Answer(VALUES, suspect=False)] * 3
         await dead
 
 
@@ -397,7 +397,7 @@ async def test_who_stops_waiting_for_an_answer_leaves_it_to_nobody(url: LinkUrl)
         left = tasks.create_task(bus.ask(1, wire.read("input", 70, 3)))
         await asyncio.sleep(0.002)
         left.cancel()
-        assert await bus.ask(1, READ) == (VALUES, False)
+        assert await bus.ask(1, READ) == Answer(VALUES, suspect=False)
 
 
 async def test_an_error_that_nobody_waits_for_is_not_complained_about() -> None:
@@ -470,7 +470,7 @@ async def test_a_late_tcp_answer_is_dropped_and_the_next_one_beyond_doubt() -> N
     async with bus_over(TCP, in_turn(late, slow)) as (bus, _):
         with pytest.raises(ReplyTimeout):
             await bus.ask(1, wire.read("input", 70, 3), within_s=SOON_S)
-        assert await bus.ask(1, READ) == (VALUES, False)
+        assert await bus.ask(1, READ) == Answer(VALUES, suspect=False)
         assert not bus.closed
 
 

@@ -1,4 +1,4 @@
-"""The bus: the one owner of a Modbus line. Who asks waits for a future of its own, and may stop waiting at any time.
+"""The bus: the one owner of a Modbus line. Who asks is told the outcome, once, and may lose interest at any time.
 
 Four lanes, stop > command > verify > poll, decide what is sent next; whatever is in flight is waited for, nothing is
 ever sent twice, and a unit that is silent costs its own callers a ReplyTimeout, not the others their line. There is no
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
+from functools import partial
 from time import monotonic  # the time of the wire; uvloop's own is that of its last turn, in whole milliseconds
-from typing import NamedTuple
+
+import msgspec
 
 from fleetd.errors import BadReply, Declined, DeviceError, LinkLost
 from fleetd.link.url import LinkUrl
@@ -33,7 +35,7 @@ class Lane(IntEnum):
     POLL = 4
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What came back: the data of a read, b"" of a write; `suspect` if it could answer an older question."""
 
     data: bytes
@@ -41,9 +43,9 @@ class Answer(NamedTuple):
 
 
 class Ask:
-    """One request on its way, and the future of its answer; a DeviceError is delivered as a result, to be raised."""
+    """One request on its way, and who is to be told how it ended. Nobody is, once it is not `wanted` any more."""
 
-    __slots__ = ("due_s", "future", "health", "lane", "repeated", "request", "sent_s", "unit", "within_s")
+    __slots__ = ("deliver", "due_s", "health", "lane", "repeated", "request", "sent_s", "unit", "wanted", "within_s")
 
     def __init__(
         self,
@@ -51,21 +53,23 @@ class Ask:
         request: wire.Request,
         lane: Lane,
         within_s: float,
-        future: asyncio.Future[Answer | DeviceError],
+        deliver: Callable[[Answer | DeviceError], None],
     ) -> None:
         self.health = health
         self.lane = lane
         self.unit = health.unit
         self.request = request
         self.within_s = within_s
-        self.future = future
+        self.deliver = deliver
+        self.wanted = True
         self.repeated = False
         self.sent_s = self.due_s = 0.0  # monotonic, once it has been sent
 
     def settle(self, outcome: Answer | DeviceError) -> None:
-        """Deliver, unless nobody waits any longer."""
-        if not self.future.done():
-            self.future.set_result(outcome)
+        """Deliver, unless nobody wants it any longer."""
+        if self.wanted:
+            self.wanted = False
+            self.deliver(outcome)
 
 
 class Bus(asyncio.Protocol):
@@ -87,6 +91,29 @@ class Bus(asyncio.Protocol):
         Raises Declined (an exception answer), BadReply (nothing but garbled bytes), ReplyTimeout and LinkLost, and
         Quarantined, having sent nothing, where a unit is dead and it is not time to look after it; stops always go.
         """
+        future: asyncio.Future[Answer | DeviceError] = self._loop.create_future()
+        ask = self.post(unit, request, partial(_fulfil, future), lane=lane, within_s=within_s)
+        try:
+            outcome = await future
+        finally:
+            ask.wanted = False
+        if isinstance(outcome, DeviceError):
+            raise outcome
+        return outcome
+
+    def post(
+        self,
+        unit: int,
+        request: wire.Request,
+        deliver: Callable[[Answer | DeviceError], None],
+        *,
+        lane: Lane = Lane.POLL,
+        within_s: float = 0.5,
+    ) -> Ask:
+        """Like `ask`, for who does not wait: `deliver` is called once, with what `ask` would return or raise.
+
+        It must not raise, and may ask again. Raises LinkLost and Quarantined at once, and then delivers nothing.
+        """
         if self._lost is not None:
             raise LinkLost(self._lost)
         health = self._ward.units.get(unit) or self._ward.of(unit, monotonic())
@@ -95,14 +122,11 @@ class Bus(asyncio.Protocol):
                 lane = Lane.STOP_UNHEARD
             else:
                 self._ward.admit(health, monotonic(), within_s)
-        ask = Ask(health, request, lane, within_s, self._loop.create_future())
+        ask = Ask(health, request, lane, within_s, deliver)
         if not self._send_at_once(ask):
             self._lanes[lane].append(ask)
             self._pump()
-        outcome = await ask.future
-        if isinstance(outcome, DeviceError):
-            raise outcome
-        return outcome
+        return ask
 
     def last_words(self, unit: int, request: wire.Request) -> LastWords | None:
         """A request that somebody else is to send when the daemon no longer can, thrice: the line may not be silent."""
@@ -215,3 +239,8 @@ class Bus(asyncio.Protocol):
             queue.clear()
         for ask in self._in_flight() + waiting:
             ask.settle(LinkLost(why))
+
+
+def _fulfil(future: asyncio.Future[Answer | DeviceError], outcome: Answer | DeviceError) -> None:
+    if not future.done():
+        future.set_result(outcome)

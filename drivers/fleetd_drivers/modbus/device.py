@@ -6,7 +6,7 @@ when it comes again, is for the caller to repeat.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetd.clock import Clock
@@ -20,7 +20,7 @@ from fleetd.registers.follow import Follower
 from fleetd.registers.model import RegisterMap
 from fleetd.registers.plan import Block
 from fleetd_drivers.modbus import wire
-from fleetd_drivers.modbus.bus import Bus, Lane
+from fleetd_drivers.modbus.bus import Answer, Ask, Bus, Lane
 from fleetd_drivers.modbus.halving import NO_SUCH_ADDRESS
 from fleetd_drivers.modbus.profile import Profile, Reads
 
@@ -43,6 +43,69 @@ class Unit:
     within_s: float
 
 
+class Sampling:
+    """The polls of one set of blocks, one at a time: requests, one after the other, and the sample of their answers."""
+
+    __slots__ = ("_answers", "_ask", "_count", "_follower", "_on_answer", "_requests", "_suspect", "_taken", "_unit")
+
+    def __init__(
+        self, unit: Unit, requests: Sequence[wire.Request], follower: Follower, count: Callable[[], None]
+    ) -> None:
+        self._unit = unit
+        self._count = count
+        self._requests = requests
+        self._follower = follower
+        self._taken: Callable[[Sample | Exception], None] | None = None
+        self._answers: list[bytes] = []
+        self._suspect = False
+        self._ask: Ask | None = None
+        self._on_answer = self._answered  # bound once, not for each poll
+
+    def begin(self, taken: Callable[[Sample | Exception], None]) -> None:
+        """Ask; what was begun before must have ended."""
+        self._taken = taken
+        self._answers = []
+        self._suspect = False
+        self._next()
+
+    def give_up(self) -> None:
+        """Nobody wants the sample any longer."""
+        self._taken = None
+        if self._ask is not None:
+            self._ask.wanted = False
+
+    def _next(self) -> None:
+        unit = self._unit
+        try:
+            request = self._requests[len(self._answers)]
+            self._ask = unit.bus.post(unit.number, request, self._on_answer, within_s=unit.within_s)
+        except DeviceError as error:
+            self._end(error)
+
+    def _answered(self, answer: Answer | DeviceError) -> None:
+        if isinstance(answer, DeviceError):
+            self._end(answer)
+            return
+        answers, follower = self._answers, self._follower
+        answers.append(answer.data)
+        self._suspect = self._suspect or answer.suspect
+        if len(answers) < len(self._requests):
+            self._next()
+            return
+        try:
+            follower.take(answers)
+            self._count()
+        except Exception as bug:  # noqa: BLE001  # it must end whoever polls, not the line, which knows nothing of it
+            self._end(bug)
+        else:
+            self._end(Sample(follower.values, follower.absent, self._suspect))
+
+    def _end(self, outcome: Sample | Exception) -> None:
+        taken, self._taken, self._ask = self._taken, None, None
+        if taken is not None:
+            taken(outcome)
+
+
 class MapDevice:
     """One device of a map's kind."""
 
@@ -53,6 +116,7 @@ class MapDevice:
         self._clock = clock
         self._polls = 0
         self._followed: dict[tuple[str, ...], tuple[Reads, Follower]] = {}
+        self._samplings: dict[tuple[str, ...], Sampling] = {}
         self._notebook = profile.notebook(f"{unit.bus.url} {unit.number}")
         self._heartbeats = 0
 
@@ -84,10 +148,21 @@ class MapDevice:
             if error.code not in NO_SUCH_ADDRESS or not await self._study(groups):
                 raise
             sample = await self._read(*self._plan(groups), Lane.POLL)
-        self._polls += 1
-        if self._polls % _PLAN_AGAIN_POLLS == 0:
-            self._followed.clear()
+        self._counted()
         return sample
+
+    def poll(self, taken: Callable[[Sample | Exception], None], /) -> Sampling:
+        """`read`, without a task: `taken` is told the sample or the error, once, unless it is given up before.
+
+        What a device has not got is not looked into: after a Declined, `read`. One poll at a time.
+        """
+        groups = self.profile.due(self._polls)
+        sampling = self._samplings.get(groups)
+        if sampling is None:
+            reads, follower = self._followed.get(groups) or self._plan(groups)
+            sampling = self._samplings[groups] = Sampling(self._unit, reads.requests, follower, self._counted)
+        sampling.begin(taken)
+        return sampling
 
     async def get(self, names: Iterable[str], lane: Lane = Lane.VERIFY) -> Sample:
         """These values, and perhaps others near them, beyond doubt: a suspect answer is asked for once more."""
@@ -174,6 +249,17 @@ class MapDevice:
             await self._clock.sleep(wait_s)
         return await self.recall(number)
 
+    def _plan_anew(self) -> None:
+        """What is learned meanwhile counts from the next poll on."""
+        self._followed.clear()
+        self._samplings.clear()
+
+    def _counted(self) -> None:
+        """One poll more."""
+        self._polls += 1
+        if self._polls % _PLAN_AGAIN_POLLS == 0:
+            self._plan_anew()
+
     def _plan(self, groups: tuple[str, ...]) -> tuple[Reads, Follower]:
         lesson = self._notebook.recall(self._clock.monotonic())
         reads = self.profile.reads_of_groups(groups, lesson, self._unit.bus.worthwhile_gap(self._unit.number))
@@ -184,7 +270,7 @@ class MapDevice:
         """Find out what of these groups the device has; returns whether that is something."""
         blocks = [decoder.block for decoder in self._plan(groups)[0].decoders]
         learned = await self._notebook.study(blocks, self._try, self._clock.monotonic)
-        self._followed.clear()
+        self._plan_anew()
         return learned
 
     async def _try(self, block: Block) -> object:

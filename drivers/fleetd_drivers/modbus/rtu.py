@@ -162,7 +162,7 @@ class RtuBus(Bus):
         """The request that goes next, left in its place; those that nobody waits for are dropped on the way."""
         for queue in self._lanes:
             while queue:
-                if not queue[0].future.done():
+                if queue[0].wanted:
                     return queue[0]
                 queue.popleft()
         return None

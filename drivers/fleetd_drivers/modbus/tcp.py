@@ -8,9 +8,12 @@ known by its id and dropped; an id that was never given out means that the two e
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from time import monotonic
+from weakref import WeakKeyDictionary
 
+from fleetd.clock import Slots, SystemClock
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl
 from fleetd.registers.plan import DEFAULT_GAP
@@ -19,6 +22,14 @@ from fleetd_drivers.modbus.bus import Ask, Bus, Lane
 
 POLLS_IN_FLIGHT = 4
 SILENT_REQUESTS = 8  # timeouts in a row, without one byte between them, after which a connection is given up
+_TICK_S = 0.02  # the grid on which deadlines of all connections lie: a timer for each would be felt
+
+_DEADLINES: WeakKeyDictionary[asyncio.AbstractEventLoop, Slots] = WeakKeyDictionary()
+
+
+def _deadlines(loop: asyncio.AbstractEventLoop) -> Slots:
+    """Where all connections of one event loop look for what is overdue."""
+    return _DEADLINES.setdefault(loop, Slots(SystemClock()))
 
 
 class TcpBus(Bus):
@@ -32,8 +43,8 @@ class TcpBus(Bus):
         self._busy: set[int] = set()
         self._transaction = 0
         self._silent = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._deadlines = _deadlines(self._loop)
+        self._look_at = math.inf
 
     def data_received(self, data: bytes) -> None:
         self._silent = 0
@@ -94,7 +105,7 @@ class TcpBus(Bus):
         found: Ask | None = None
         while queue and found is None:
             ask = queue.popleft()
-            if ask.future.done():
+            if not ask.wanted:
                 continue
             if ask.unit in self._busy:
                 held.append(ask)
@@ -110,19 +121,20 @@ class TcpBus(Bus):
         self._busy.add(ask.unit)
         ask.sent_s = monotonic()
         ask.due_s = ask.sent_s + ask.within_s
-        if self._timer is None or ask.due_s < self._timer_at:
+        if ask.due_s < self._look_at:
             self._watch(ask.due_s)
         self._write(wire.frame_tcp(transaction, ask.unit, ask.request.pdu))
 
     def _watch(self, due_s: float) -> None:
-        """Look for what is overdue at `due_s`, and not later: one timer serves all requests in a row."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._timer_at = self._loop.call_at(due_s, self._look), due_s
+        """Look for what is overdue soon after `due_s`: one look serves all requests in a row."""
+        self._look_at = math.ceil(due_s / _TICK_S) * _TICK_S
+        self._deadlines.call_at(self._look_at, self._look)
 
     def _look(self) -> None:
-        self._timer = None
         now = monotonic()
+        if now < self._look_at - _TICK_S / 2:
+            return  # this look was made superfluous by an earlier one
+        self._look_at = math.inf
         for transaction, ask in list(self._sent.items()):
             if ask.due_s <= now:
                 self._expired(transaction, ask, now)
@@ -143,8 +155,6 @@ class TcpBus(Bus):
             self._lose(f"{self.url} has been silent for {self._silent} requests")
 
     def _in_flight(self) -> list[Ask]:
-        if self._timer is not None:
-            self._timer.cancel()
         asks = list(self._sent.values())
         self._sent.clear()
         self._busy.clear()
