@@ -243,6 +243,8 @@ class NodeStatus(Record, frozen=True, kw_only=True):
     state: Literal["online", "offline"]
     site: str
     version: str
+    will_seq: int | None = None
+    """Of `online`: the number that is kept back, for the broker has it as the last will of this connection."""
 
 
 AnyRecord = Reading | Frame | DeviceStatus | Event | Alarm | Result | ContactReport

@@ -20,6 +20,7 @@ from fleetd.cli import (
     doctor,
     drivers,
     elements,
+    fleet,
     history,
     keys,
     maintenance,
@@ -27,12 +28,13 @@ from fleetd.cli import (
     passes,
     ports,
     registers,
+    relay,
     robots,
     screen,
     sign,
     stop,
 )
-from fleetd.cli.options import Exit, wants_json
+from fleetd.cli.options import Exit, remember_broker, wants_json
 from fleetd.errors import ConfigError, FleetError, Refusal
 
 
@@ -89,6 +91,12 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and leave.", callback=_version, is_eager=True)
     ] = False,
+    broker: Annotated[  # remembered by its callback
+        str | None,
+        typer.Option(
+            envvar="FLEETD_BROKER", help="The broker that `fleet` asks.", metavar="URL", callback=remember_broker
+        ),
+    ] = None,
 ) -> None:
     pass
 
@@ -102,7 +110,8 @@ app.add_typer(robots.app, name="robots")
 app.command()(stop.stop)
 app.add_typer(alarms.app, name="alarms")
 app.add_typer(elements.app, name="elements")
-app.command()(online.relay)
+app.add_typer(relay.app, name="relay")
+app.command()(fleet.fleet)
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.command()(sign.sign)

@@ -1,4 +1,4 @@
-"""Commands that only look: status, relay, audit and watch, as the daemon answers them."""
+"""Commands that only look: status, audit and watch, as the daemon answers them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,6 @@ from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 def status(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     """Show how the whole site stands."""
     show(socket, "status", as_json=as_json)
-
-
-def relay(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
-    """Show the relay to the broker, and what waits for it."""
-    show(socket, "relay", as_json=as_json)
 
 
 def watch(

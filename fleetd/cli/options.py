@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 DEFAULT_SOCKET = Path("/run/fleetd/control.sock")
+_BROKER_KEY = "fleetd.cli.broker"
 _JSON_KEY = "fleetd.cli.json"
 
 
@@ -29,6 +30,20 @@ def _remember_json(context: typer.Context, value: bool) -> bool:
 def wants_json(context: typer.Context) -> bool:
     """Whether the command that ran under this context was given `--json`; errors take the same form as answers."""
     return bool(context.meta.get(_JSON_KEY))
+
+
+def remember_broker(context: typer.Context, value: str | None) -> str | None:
+    """Keep the broker that was named before the command."""
+    context.meta[_BROKER_KEY] = value
+    return value
+
+
+def broker_of(context: typer.Context) -> str:
+    """The broker that was named before the command. Raises BadParameter when none was."""
+    broker = context.meta.get(_BROKER_KEY)
+    if not broker:
+        raise typer.BadParameter("name the broker before the command: fleetctl --broker mqtt://host:port fleet")
+    return str(broker)
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", callback=_remember_json)]

@@ -25,6 +25,7 @@ from fleetd.relay.mqtt.packets import PACKET_TOO_LARGE
 from fleetd.relay.pace import Allowance, Rate
 from fleetd.relay.queue import Queue, queues
 from fleetd.relay.settings import RelaySettings
+from fleetd.relay.status import Stuck, Troubles
 from fleetd.relay.topics import Addressing, Message
 from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
 from fleetd.store.outbox import Outbox
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 _PACE_S = 0.02  # how often a paced backlog goes on, in the clock's seconds
 _GATHER_S = 0.02  # real time in which acknowledgements gather before they are deleted in one commit
 _LOOK_S = 1.0  # real time between looks at the oldest unacknowledged message
+_SILENT_S = 5.0  # real time without an acknowledgement after which one says so
+_ANSWERS = "acknowledgements"
 _RETRY_MOST_S = 60.0
 _STORE_RETRY_S = 1.0
 
@@ -55,6 +58,7 @@ class _Held:
 
     row: Row
     due: float
+    stuck: Stuck
     refusals: int = 1
 
 
@@ -88,8 +92,9 @@ class Publisher:
         self._unknown: set[int] = set()
         self._done: set[int] = set()
         self._passed_over: set[int] = set()
-        self._parked: set[int] = set()
+        self._parked: dict[int, Stuck] = {}
         self._held: dict[str, _Held] = {}
+        self._silence = Troubles(clock)
         self._retained: dict[str, Row] = {}
         self._rate = Rate()
         self._more = asyncio.Event()
@@ -100,6 +105,16 @@ class Publisher:
     def held_topics(self) -> list[str]:
         """The topics that the broker refuses, sorted."""
         return sorted(self._held)
+
+    @property
+    def stuck(self) -> list[Stuck]:
+        """What this broker will not take."""
+        return [*self._silence.all(), *(held.stuck for held in self._held.values()), *self._parked.values()]
+
+    @property
+    def in_flight(self) -> int:
+        """Rows that were sent and are not answered yet."""
+        return len(self._in_flight)
 
     async def run(self, uplink: Uplink, will: Row) -> None:
         """Publish over `uplink` until it is lost; `will` is kept back, for the broker has it. Raises UplinkLost."""
@@ -113,6 +128,7 @@ class Publisher:
                     tasks.create_task(self._watch_oldest(uplink), name="relay acknowledgements")
                     tasks.create_task(self._try_held(uplink), name="relay held topics")
         finally:
+            self._silence.over(_ANSWERS)
             self._queues = []
             self._outbox.claims.end(self._done)
 
@@ -274,7 +290,7 @@ class Publisher:
 
     def _park(self, row: Row, topic: str, refusal: Rejected) -> None:
         self.rejections += 1
-        self._parked.add(row.seq)
+        self._parked[row.seq] = Stuck(f"record {row.seq} for {topic}", self._clock.now(), str(refusal))
         log.warning("a record is too large for the broker; it is kept", topic=topic, seq=row.seq, reason=str(refusal))
         self._rejected(topic, str(refusal))
 
@@ -283,7 +299,8 @@ class Publisher:
         now = self._clock.monotonic()
         held = self._held.get(topic)
         if held is None:
-            self._held[topic] = _Held(row, due=now + 1.0)
+            stuck = Stuck(f"records for {topic}", self._clock.now(), str(refusal))
+            self._held[topic] = _Held(row, now + 1.0, stuck)
             log.warning("the broker refuses a topic; its records are kept", topic=topic, reason=str(refusal))
             self._rejected(topic, str(refusal))
         elif row.seq == held.row.seq:
@@ -313,8 +330,13 @@ class Publisher:
                 self._go_back(min(self._passed_over))
                 self._passed_over.clear()
             oldest = next(iter(self._in_flight.values()), None)
-            if oldest is not None and now - oldest.since > self._settings.ack_within_s:
+            silent_s = now - oldest.since if oldest is not None else 0.0
+            if silent_s > self._settings.ack_within_s:
                 raise UplinkLost(f"{uplink.broker} has acknowledged nothing for {self._settings.ack_within_s:g} s")
+            if silent_s > _SILENT_S:
+                self._silence.note(_ANSWERS, f"{uplink.broker} has acknowledged nothing for {silent_s:.0f} s")
+            else:
+                self._silence.over(_ANSWERS)
 
     async def _try_held(self, uplink: Uplink) -> None:
         while True:

@@ -37,7 +37,7 @@ from fleetd.relay.intake import Intake
 from fleetd.relay.publisher import Publisher
 from fleetd.relay.settings import RelaySettings, parse_broker
 from fleetd.relay.signed import Signatures
-from fleetd.relay.status import RelayStatus
+from fleetd.relay.status import RelayStatus, Troubles
 from fleetd.relay.topics import addressing, command_filter, event_topic
 from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
 from fleetd.store.outbox import age_s
@@ -48,6 +48,7 @@ log = structlog.get_logger(__name__)
 
 # Results and alarms are committed with what they tell of.
 _FROM_HUB = (Reading, Frame, DeviceStatus, Event, ContactReport)
+_CONNECTION, _STORE, _COMMANDS = "connection to a broker", "storing records", "commands from the broker"
 _GROUP = 500  # records that go to the outbox together
 _BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.5, 30.0
 _STORE_RETRY_S = 1.0
@@ -87,6 +88,7 @@ class Relay:
         self._feed: Subscription | None = None
         self._since: datetime | None = None
         self._error: tuple[str, datetime] | None = None
+        self._troubles = Troubles(clock)
         self._readings_produced = 0
         self._refused_incoming = 0
         self._acks_before = 0
@@ -112,11 +114,15 @@ class Relay:
         """How things stand now."""
         tally, publisher, uplink = self._store.outbox.tally, self._publisher, self._uplink
         error, error_at = self._error or ("", None)
+        backlog, rate_per_s = tally.backlog - (self._will is not None), publisher.rate_per_s()
         return RelayStatus(
             connected=uplink is not None,
             broker=str(uplink.broker if uplink else self._brokers[self._turn]),
             since=self._since,
-            backlog=tally.backlog - (self._will is not None),
+            stuck=[*self._troubles.all(), *publisher.stuck],
+            backlog=backlog,
+            backlog_lasts_s=backlog / rate_per_s if rate_per_s else None,
+            in_flight=publisher.in_flight,
             oldest_age_s=age_s(tally, self._clock.now()),
             produced=tally.produced,
             acked=tally.acked,
@@ -130,7 +136,7 @@ class Relay:
             commands=self._intake.commands,
             commands_unreadable=self._intake.unreadable,
             commands_dropped=self._refused_incoming + (uplink.refused if uplink else 0),
-            rate_per_s=publisher.rate_per_s(),
+            rate_per_s=rate_per_s,
             last_error=error,
             last_error_at=error_at,
         )
@@ -147,9 +153,10 @@ class Relay:
                 failures += 1
                 say = log.warning if failures == 1 else log.debug
                 say("records cannot be stored", reason=str(error), waiting=len(records))
-                self._note(error)
+                self._note(_STORE, error)
                 await self._clock.sleep(_STORE_RETRY_S)
             else:
+                self._troubles.over(_STORE)
                 self._readings_produced += sum(isinstance(record, Reading) for record in records)
                 return
 
@@ -196,7 +203,7 @@ class Relay:
             raise
 
     async def _work(self, uplink: Uplink, will: Row, tasks: asyncio.TaskGroup) -> None:
-        await self._store.outbox.append([self._node_status("online")])
+        await self._store.outbox.append([self._node_status("online", will.seq)])
         async with asyncio.TaskGroup() as work:
             work.create_task(uplink.keep(), name="relay keep-alive")
             work.create_task(self._publisher.run(uplink, will), name="relay publisher")
@@ -221,6 +228,7 @@ class Relay:
 
     def _arrived(self, uplink: Uplink) -> None:
         log.info("broker is connected", broker=str(uplink.broker), after_failures=self._failures)
+        self._troubles.over(_CONNECTION)
         self._uplink = uplink
         self._since = self._clock.now()
         self._acks_before = self._publisher.acks
@@ -228,6 +236,7 @@ class Relay:
 
     def _departed(self, uplink: Uplink) -> None:
         self._uplink, self._will = None, None
+        self._troubles.over(_COMMANDS)
         self._since = self._clock.now()
         self._refused_incoming += uplink.refused
         lasted_s = self._clock.monotonic() - self._arrived_s
@@ -240,7 +249,7 @@ class Relay:
         self._turn = (self._turn + 1) % len(self._brokers)
         say = log.warning if self._failures == 1 else log.debug
         say("broker is away; records wait in the store", reason=str(error), failures=self._failures)
-        self._note(error)
+        self._note(_CONNECTION, error)
 
     def _backoff_s(self) -> float:
         """Full jitter: from zero to a ceiling that doubles with each failure in a row."""
@@ -258,9 +267,10 @@ class Relay:
                 failures += 1
                 say = log.warning if failures == 1 else log.debug
                 say("no commands can come in", reason=str(refusal))
-                self._note(refusal)
+                self._note(_COMMANDS, refusal)
                 await self._clock.sleep(_SUBSCRIBE_RETRY_S)
             else:
+                self._troubles.over(_COMMANDS)
                 return
 
     async def _take_commands(self, uplink: Uplink, tasks: asyncio.TaskGroup) -> None:
@@ -273,13 +283,14 @@ class Relay:
 
     # Words
 
-    def _node_status(self, state: Literal["online", "offline"]) -> NodeStatus:
+    def _node_status(self, state: Literal["online", "offline"], will_seq: int | None = None) -> NodeStatus:
         return NodeStatus(
             at=self._clock.now(),
             clock_synced=self._clock.synced,
             state=state,
             site=self._site,
             version=fleetd.__version__,
+            will_seq=will_seq,
         )
 
     def _refused_topic(self, topic: str, reason: str) -> None:
@@ -296,7 +307,8 @@ class Relay:
         )
         self._hub.publish(event)
 
-    def _note(self, error: FleetError) -> None:
+    def _note(self, what: str, error: FleetError) -> None:
+        self._troubles.note(what, str(error))
         self._error = (str(error), self._clock.now())
 
 

@@ -5,6 +5,7 @@ survive stands in the outbox.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -103,15 +104,15 @@ class Uplink:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, broker: Broker, settings: RelaySettings, client_id: str, will: Message
+        cls, broker: Broker, settings: RelaySettings, client_id: str, will: Message | None = None
     ) -> AsyncIterator[Uplink]:
         """A session while the context lasts; `keep` and `messages` must be run in it. Raises UplinkLost.
 
-        Leaving it without `leave` drops the line, so that the broker publishes `will`.
+        Leaving it without `leave` drops the line, so that the broker publishes `will`, if it was given one.
         """
         uplink = cls(broker, settings)
         try:
-            await uplink._enter(settings, client_id, Will(will.topic, will.payload, will.retain))
+            await uplink._enter(settings, client_id, will and Will(will.topic, will.payload, will.retain))
             yield uplink
         finally:
             await uplink._drop()
@@ -197,7 +198,7 @@ class Uplink:
 
     # Beginning and end
 
-    async def _enter(self, settings: RelaySettings, client_id: str, will: Will) -> None:
+    async def _enter(self, settings: RelaySettings, client_id: str, will: Will | None) -> None:
         try:
             password = settings.password.read() if settings.password else None
             tls = await asyncio.to_thread(tls_context, settings) if self.broker.tls else None
@@ -319,6 +320,8 @@ class Uplink:
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verify failed: {error.verify_message}"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio's own words name the address once more, and not what is wrong
     return error.strerror or str(error)
 
 

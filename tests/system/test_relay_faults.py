@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,65 +13,10 @@ import pytest
 from brokers import Heard, Mosquitto, free_port, listening
 from counters import Counters
 from fake_broker import fake_broker, proxy
+from relays import NOW, Site, event, reading, site
 
-from fleetd.clock import ScaledClock
-from fleetd.hub import Hub
-from fleetd.records import Command, Event, Quality, Reading
-from fleetd.relay.relay import Relay
 from fleetd.relay.settings import RelaySettings
 from fleetd.relay.uplink import UplinkLost
-from fleetd.store.settings import StoreSettings
-from fleetd.store.store import Store
-
-NOW = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)
-
-
-@dataclass
-class Site:
-    """A running relay and what belongs to it."""
-
-    hub: Hub
-    store: Store
-    relay: Relay
-
-    async def until(self, true: Callable[[], bool]) -> None:
-        while not true():  # noqa: ASYNC110  # the relay's status is read, not heard
-            await asyncio.sleep(0.005)
-
-    async def acked(self) -> None:
-        await self.until(lambda: self.relay.status().connected and self.relay.status().backlog == 0)
-
-
-@asynccontextmanager
-async def site(folder: Path, *brokers: str, max_mib: int = 64, before: int = 0, **settings: Any) -> AsyncIterator[Site]:
-    """A relay; `before` readings of three robots wait in its store already."""
-
-    async def nobody(command: Command) -> None:
-        raise TypeError(command)
-
-    clock, hub = ScaledClock(NOW, datetime.now(UTC), 20.0), Hub()
-    limits = StoreSettings(path=str(folder), max_mib=max_mib)
-    async with Store.open(folder / "store", node="node-1", clock=clock, settings=limits) as store:
-        for first in range(0, before, 500):
-            await store.outbox.append([reading(number) for number in range(first, min(before, first + 500))])
-        relay = Relay(RelaySettings(brokers=list(brokers), **settings), store, hub, clock, "hangzhou", nobody)
-        task = asyncio.create_task(relay.run())
-        await asyncio.sleep(0)
-        try:
-            yield Site(hub, store, relay)
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-def reading(number: int, size: int = 0, at: datetime = NOW) -> Reading:
-    values = {"number": number, "pad": "x" * size}
-    return Reading(at=at, device=f"robot-{number % 3}", quality=Quality.GOOD, values=values)
-
-
-def event(number: int) -> Event:
-    return Event(at=NOW, source="test", name="n", text=str(number))
 
 
 def readings(bodies: list[dict[str, Any]], device: str = "") -> list[int]:

@@ -11,19 +11,20 @@ _HIGHEST_LENGTH = 268_435_455
 
 def connect(
     client_id: str,
-    will: Will,
+    will: Will | None,
     *,
     level: int,
     keepalive_s: int,
     username: str | None = None,
     password: str | None = None,
 ) -> bytes:
-    """CONNECT with a clean session and a will at QoS 1 (3:3.1, 5:3.1)."""
-    flags = 0x02 | 0x04 | 0x08 | (0x20 if will.retain else 0)
+    """CONNECT with a clean session and, if there is one, a will at QoS 1 (3:3.1, 5:3.1)."""
+    flags = 0x02 if will is None else 0x02 | 0x04 | 0x08 | (0x20 if will.retain else 0)
     flags |= (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
     no_properties = b"\x00" if level == V5 else b""
     parts = [_text("MQTT"), bytes((level, flags)), keepalive_s.to_bytes(2, "big"), no_properties, _text(client_id)]
-    parts += [no_properties, _text(will.topic), _blob(will.payload)]
+    if will is not None:
+        parts += [no_properties, _text(will.topic), _blob(will.payload)]
     parts += [_text(word) for word in (username, password) if word is not None]
     return _packet(0x10, b"".join(parts))
 
