@@ -18,6 +18,7 @@ from fleetd.cli import (
     contacts,
     device,
     doctor,
+    downlink,
     drivers,
     elements,
     fleet,
@@ -117,6 +118,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(sign.sign)
 app.command()(online.watch)
 app.command()(history.history)
+app.add_typer(downlink.app, name="downlink")
 app.command(context_settings={"ignore_unknown_options": True})(device.device)
 app.command()(drivers.drivers)
 app.command()(ports.ports)

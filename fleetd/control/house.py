@@ -14,6 +14,7 @@ from fleetd.contact.contacts import Contacts
 from fleetd.contact.maintenance import Maintenance
 from fleetd.control.instruments import Instruments
 from fleetd.devices import Capability
+from fleetd.downlink.desk import Desk
 from fleetd.elements.keeper import Keeper
 from fleetd.errors import Refusal
 from fleetd.hub import Hub
@@ -54,6 +55,7 @@ class House:
     alarms: Alarms
     devices: Sequence[SupervisedDevice]
     archive: Archive | None = None
+    desk: Desk | None = None
     instruments: Instruments | None = None
 
     def antenna(self, name: str) -> Antenna:

@@ -42,6 +42,7 @@ from fleetd.daemon.downlinks import Downlinks, downlinks
 from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
 from fleetd.devices import AzEl, Driver
+from fleetd.downlink.desk import Desk
 from fleetd.downlink.reception import Reception
 from fleetd.elements.custody import Surroundings
 from fleetd.elements.keeper import Keeper
@@ -86,6 +87,7 @@ class Rooms:
     winds: Mapping[str, WindWatch]
     alarms: Alarms
     receptions: Mapping[str, Reception]
+    desk: Desk
     instruments: Instruments
     guard: Guard
 
@@ -202,6 +204,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         },
         alarms=alarms,
         receptions=receptions,
+        desk=Desk(frames.archive, frames.decoders, hub, receptions),
         instruments=Instruments(progress, ports),
         guard=guard,
     )
@@ -301,6 +304,7 @@ def _house(
         elements=rooms.elements,
         devices=rooms.devices,
         archive=archive,
+        desk=rooms.desk,
         instruments=rooms.instruments,
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import structlog
 
@@ -75,6 +76,23 @@ class Reception:
         finally:
             self._tally.silence_until(self._clock.now())
             self._scene, self._tally = before
+
+    def stats(self) -> dict[str, Any]:
+        """How things stand: the TNC, what the archive did not take, and the running contact so far."""
+        tally, scene = self._tally, self._scene
+        return {
+            "tnc": self.device.name,
+            "state": self.device.state,
+            "reason": self.device.reason,
+            "not_archived": self.unstored,
+            "contact": scene.contact if scene else None,
+            "satellite": scene.satellite if scene else None,
+            "frames": tally.frames if tally else 0,
+            "packets": tally.packets if tally else 0,
+            "packets_missing": tally.sequence.missing if tally else 0,
+            "flaws": dict(tally.flaws) if tally else {},
+            "last_frame_at": tally.last_at if tally else None,
+        }
 
     async def settled(self) -> None:
         """Wait until what has come is archived and decoded, two seconds at most."""
@@ -159,7 +177,7 @@ class Reception:
         decoder = self._decoders.get(frame.satellite)
         if decoder is None:
             return
-        decoded = await opened(decoder, frame)
+        decoded = await decoded_of(decoder, frame)
         if tally is not None:
             tally.decoded(decoded)
         for flaw in decoded.flaws:
@@ -191,7 +209,7 @@ class Reception:
         self._hub.publish(event)
 
 
-async def opened(decoder: Decoder, frame: Frame) -> Decoded:
+async def decoded_of(decoder: Decoder, frame: Frame) -> Decoded:
     """What a decoder makes of a frame; one that is known to be flawed is not shown to it."""
     if frame.flaw:
         return Decoded(flaws=[FrameError("flawed", frame.flaw)])
