@@ -18,8 +18,9 @@ from fleetd.clock import Clock
 from fleetd.contact.lane import Lane, exchange
 from fleetd.contact.preamp import Preamp
 from fleetd.contact.radiosettings import RadioSettings
-from fleetd.devices import Rig, RigLimits, RigMode, Side
-from fleetd.errors import DeviceError
+from fleetd.devices import Guarded, Rig, RigLimits, RigMode, Side
+from fleetd.errors import DeviceError, LinkLost
+from fleetd.guard.guard import Guard, Lease, unguarded
 from fleetd.hub import Hub
 from fleetd.records import Event, Quality, Reading, Severity
 from fleetd.supervise import Device, Supervision
@@ -42,6 +43,7 @@ class Radio:
         supervision: Supervision,
         hub: Hub,
         preamp: Preamp | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.settings = settings
         self.device = device
@@ -53,10 +55,17 @@ class Radio:
         self._supervision = supervision
         self._hub = hub
         self._lane = Lane[Rig](lambda: f"is {device.state}: {device.reason}")
+        self._guard = guard
+        self._lease: Lease | None = None
         self._transmitting = False
         self._owes_off = False
         self._stands: dict[Side, int] = {}
         self._read_at: datetime | None = None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the guard would unkey it if the daemon fell silent."""
+        return self._lease is not None and self._lease.guarded
 
     @property
     def transmitting(self) -> bool:
@@ -88,6 +97,8 @@ class Radio:
             await self.preamp.bypass()
             await self._settle()
         still()
+        if self._lease is not None:
+            self._lease.arm()
         if self.settings.keyed_by == "rig":
             await self._ask(self._lane.order(lambda rig: rig.key(), moves=True))
             if not await self._keyed():
@@ -103,6 +114,8 @@ class Radio:
         await self._ask(self._lane.stop(lambda rig: rig.unkey()))
         if await self._keyed():
             raise DeviceError("it still transmits although it was unkeyed", device=self.device.name)
+        if self._lease is not None:
+            self._lease.release()
         if self.preamp is not None and self._transmitting:
             await self._settle()
             try:
@@ -116,6 +129,16 @@ class Radio:
 
     async def work(self, rig: Rig) -> None:
         """Serve one connection of the rig until it fails (raises DeviceError) or the daemon ends (unkeys it)."""
+        words = rig.last_words() if isinstance(rig, Guarded) else None
+        watch = self._guard.watch if self._guard is not None else unguarded
+        with watch(f"{self.device.name} transmit", words) as lease:
+            self._lease = lease
+            try:
+                await self._serve(rig, lease)
+            finally:
+                self._lease = None
+
+    async def _serve(self, rig: Rig, lease: Lease) -> None:
         lost = False
         self.limits = rig.limits
         self._stands = {}
@@ -127,6 +150,7 @@ class Radio:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._lane.serve(rig), name=f"{self.device.name}-lane")
                     tasks.create_task(self._look(), name=f"{self.device.name}-look")
+                    tasks.create_task(self._heed(lease), name=f"{self.device.name}-guard")
         except* DeviceError:
             lost = True
             raise
@@ -135,6 +159,10 @@ class Radio:
                 self._publish(Quality.STALE)
             else:
                 await self._leave(rig)
+
+    async def _heed(self, lease: Lease) -> None:
+        """When the guard has unkeyed it, the link is of no use: the answer to that came out of turn."""
+        raise LinkLost(f"the guard has unkeyed it: {await lease.acted()}")
 
     async def _look(self) -> None:
         """Now and then see how it stands, and that it does not transmit unless it was put on; oftener while it was."""

@@ -156,7 +156,9 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub, sun, guard)
         for settings in site.antennas
     }
-    radios = {settings.name: _radio(settings, devices, supervision, hub) for settings in site.antennas if settings.rig}
+    radios = {
+        settings.name: _radio(settings, devices, supervision, hub, guard) for settings in site.antennas if settings.rig
+    }
     gates = {name: TransmitGate(antenna, radios.get(name), hub) for name, antenna in antennas.items()}
     pollers = {
         settings.name: Poller(
@@ -242,10 +244,10 @@ async def _under_maintenance(maintenance: Maintenance) -> AsyncIterator[None]:
 
 
 def _radio(
-    antenna: AntennaSettings, devices: Mapping[str, SupervisedDevice], supervision: Supervision, hub: Hub
+    antenna: AntennaSettings, devices: Mapping[str, SupervisedDevice], supervision: Supervision, hub: Hub, guard: Guard
 ) -> Radio:
     preamp = Preamp(devices[antenna.radio.preamp].device, supervision) if antenna.radio.preamp else None
-    return Radio(antenna.radio, devices[str(antenna.rig)].device, supervision, hub, preamp)
+    return Radio(antenna.radio, devices[str(antenna.rig)].device, supervision, hub, preamp, guard)
 
 
 def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedDevice:
