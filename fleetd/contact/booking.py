@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
+from fleetd.contact.axis import Axes
+from fleetd.devices import AzEl
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.passes import Pass
 
@@ -14,6 +17,16 @@ from fleetd.orbit.passes import Pass
 def pass_id(satellite: str, begin: datetime) -> str:
     """A name for a pass that is safe in topics and file names, as candy-tin-20261111T120304Z."""
     return f"{satellite}-{begin.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What one antenna can make of a pass: for how long it can look at the satellite, and from where to where."""
+
+    seen_s: float
+    turn_in: AzEl
+    turn_out: AzEl
+    axes: Axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,8 @@ class Candidate:
     elements: ElementSet = field(repr=False)
     ghost: str = ""
     """Why the satellite cannot be up any more, whatever its elements give; '' if it can."""
+    prospects: Mapping[str, Prospect] = field(default_factory=dict, repr=False, compare=False)
+    """By antenna. For one that is not there the whole pass counts."""
 
     @property
     def duration_s(self) -> float:
@@ -41,11 +56,14 @@ class Candidate:
         """Seconds of contact, times the satellite's priority."""
         return self.priority * self.duration_s
 
-    def clashes(self, other: Candidate, spacing_s: float) -> bool:
-        """Whether one antenna cannot work both, needing `spacing_s` to turn from one to the other."""
-        return (other.begin - self.end).total_seconds() < spacing_s and (
-            self.begin - other.end
-        ).total_seconds() < spacing_s
+    def seen_s(self, antenna: str) -> float:
+        """For how many seconds an antenna can look at it."""
+        prospect = self.prospects.get(antenna)
+        return self.duration_s if prospect is None else min(prospect.seen_s, self.duration_s)
+
+    def weight_on(self, antenna: str) -> float:
+        """The same for what one antenna can see of it."""
+        return self.priority * self.seen_s(antenna)
 
     def same_pass(self, other: Candidate) -> bool:
         """Whether both are the same pass, though newer elements or a stepped clock have moved it a little."""

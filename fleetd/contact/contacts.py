@@ -12,11 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
+
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.diary import Diary
 from fleetd.contact.downlinking import ContactDownlink, ContactScene
+from fleetd.contact.planner import Question, Stage
+from fleetd.contact.prospect import with_prospects
 from fleetd.contact.radio import Radio
+from fleetd.contact.reach import Reach
 from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import LOOK_BACK, Outlook, Satellite, candidates_of, chart_of, passes_of
 from fleetd.contact.transmit import TransmitGate
@@ -30,6 +35,8 @@ from fleetd.orbit.skytrack import SkyChart
 from fleetd.orbit.trajectory import Trajectory
 from fleetd.records import Event, Severity
 from fleetd.supervise import Progress
+
+log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
 _MARGIN = timedelta(seconds=30)  # of trajectory before and after a contact
@@ -62,7 +69,8 @@ class Contacts:
         self._hub = hub
         self._progress = progress
         self._clock = progress.clock
-        self._diary = Diary(tuple(site.antennas), site.settings)
+        self._diary = Diary(self._stages(), site.settings)
+        self._planning = False
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._search_due_s = float("-inf")
         self._said: deque[tuple[str, str]] = deque(maxlen=1_000)
@@ -132,6 +140,10 @@ class Contacts:
                 self._progress.beat("contacts")
                 if self._clock.monotonic() >= self._search_due_s:
                     await self._search()
+                if self._diary.stages != self._stages():  # somebody has locked or unlocked an antenna
+                    self._replan()
+                while self._planning:
+                    await self._solve()
                 self._start_due(tasks)
                 self._announce()
                 await self._clock.sleep(_TICK_S)
@@ -141,12 +153,48 @@ class Contacts:
         now = self._clock.now()
         end = now + timedelta(hours=self._site.settings.look_ahead_h)
         satellites = list(self._satellites.values())
-        found = await asyncio.to_thread(candidates_of, satellites, self._site.outlook, now - LOOK_BACK, end)
+        found = await asyncio.to_thread(self._candidates, satellites, self._reaches(), now - LOOK_BACK, end)
         self._diary.renew([each for each in found if each.satellite in self._satellites], self._clock.now())
         self._replan()
 
+    def _candidates(
+        self, satellites: Sequence[Satellite], reaches: Mapping[str, Reach], start: datetime, end: datetime
+    ) -> list[Candidate]:
+        found = candidates_of(satellites, self._site.outlook, start, end)
+        return with_prospects(found, self._site.outlook.station, reaches)
+
+    def _reaches(self) -> dict[str, Reach]:
+        return {name: Reach(antenna.axes, antenna.settings.mask) for name, antenna in self._site.antennas.items()}
+
+    def _stages(self) -> tuple[Stage, ...]:
+        spacing_s = self._site.settings.spacing_s
+        return tuple(
+            Stage(name, spacing_s, antenna.settings.setup_s, antenna.interlock.works)
+            for name, antenna in self._site.antennas.items()
+        )
+
+    def _question(self) -> Question:
+        self._diary.stages = self._stages()
+        return self._diary.question({name: satellite.settings for name, satellite in self._satellites.items()})
+
     def _replan(self) -> None:
-        self._diary.replan({name: satellite.settings for name, satellite in self._satellites.items()})
+        """Plan anew: at once where no two passes compete, else before anything is started, in a thread."""
+        question = self._question()
+        self._planning = not question.simple
+        if question.simple:
+            self._diary.take(question.answer())
+
+    async def _solve(self) -> None:
+        """Have the best plan found; if what it depends on has changed meanwhile, it is planned once more."""
+        self._planning = False
+        question, revision = self._question(), self._diary.revision
+        plan = await asyncio.to_thread(question.answer)
+        if revision != self._diary.revision or question.stages != self._stages():
+            self._planning = True
+            return
+        self._diary.take(plan)
+        if not plan.proved:
+            log.warning("the plan may not be the best: the solver ran out of time", candidates=len(question.candidates))
 
     def _start_due(self, tasks: asyncio.TaskGroup) -> None:
         now = self._clock.now()
@@ -154,16 +202,23 @@ class Contacts:
             antenna = self._site.antennas[contact.antenna]
             begin = contact.candidate.begin - timedelta(seconds=antenna.settings.pre_position_s)
             if now >= contact.candidate.end:
-                reason = "; ".join(filter(None, ("its time went by", antenna.interlock.wind)))
+                reason = "; ".join(filter(None, ("its time went by", self._held_up(antenna))))
                 self._diary.ended(contact, "missed", reason)
                 text = f"{contact.id}: {reason}"
                 self._say(contact.antenna, "contact-missed", text, contact.candidate, Severity.WARNING)
                 self._replan()
-            elif now >= begin and self._free(antenna) and not antenna.interlock.wind:
+            elif now >= begin and self._free(antenna) and not self._held_up(antenna):
                 self._start(contact, antenna, tasks)
 
     def _free(self, antenna: Antenna) -> bool:
         return all(worker.contact.antenna != antenna.name for worker, _ in self._running.values())
+
+    @staticmethod
+    def _held_up(antenna: Antenna) -> str:
+        """Why no contact can begin on it, for a while; '' if one can."""
+        if (lock := antenna.interlock.lock) is not None:
+            return f"{antenna.name} is locked by {lock.who}: {lock.why}"
+        return antenna.interlock.wind
 
     def _start(self, contact: Contact, antenna: Antenna, tasks: asyncio.TaskGroup) -> None:
         candidate = contact.candidate

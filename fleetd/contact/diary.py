@@ -13,7 +13,7 @@ from datetime import datetime
 
 from fleetd.clock import iso_ms
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, pass_id, view
-from fleetd.contact.planner import Plan, make_plan
+from fleetd.contact.planner import Plan, Question, Stage
 from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import recognised, unfit
 from fleetd.errors import Refusal
@@ -24,15 +24,20 @@ _NEAR_S = 60.0  # how far from its AOS a pass may be named in a booking
 
 
 class Diary:
-    """Bookings of one site's antennas, named in `antennas`, under `settings`."""
+    """Bookings of one site's antennas, under `settings`. `stages` are the antennas as the plan sees them now.
 
-    def __init__(self, antennas: Sequence[str], settings: ContactsSettings) -> None:
+    `revision` rises with whatever a plan depends on: one that was begun before is out of date.
+    """
+
+    def __init__(self, stages: Sequence[Stage], settings: ContactsSettings) -> None:
         self.plan = Plan((), {})
         self.candidates: list[Candidate] = []
-        self._antennas = tuple(antennas)
+        self.stages = tuple(stages)
+        self.revision = 0
         self._settings = settings
         self._by_hand: dict[str, Contact] = {}
         self._cancelled: dict[str, tuple[Candidate, str]] = {}
+        self._rejected: dict[str, str] = {}
         self._running: dict[str, Contact] = {}
         self._over: deque[tuple[Contact, ContactView]] = deque(maxlen=_REMEMBERED)
 
@@ -44,7 +49,7 @@ class Diary:
         reasons = self.plan.reasons
         return [
             view(contact, "running" if contact.id in self._running else "booked", reasons.get(contact.id, ""))
-            for contact in self.plan.contacts
+            for contact in self._standing()
         ]
 
     @property
@@ -54,7 +59,7 @@ class Diary:
 
     def waiting(self) -> list[Contact]:
         """Booked contacts that have not begun, in order of time."""
-        return [contact for contact in self.plan.contacts if contact.id not in self._running]
+        return [contact for contact in self._standing() if contact.id not in self._running]
 
     def explain(self, contact_id: str) -> Explanation:
         """Why a pass is booked as it is, or is not. Raises Refusal for an unknown id."""
@@ -76,31 +81,43 @@ class Diary:
             elements=_named(candidate),
         )
 
+    def _standing(self) -> Iterator[Contact]:
+        """What the plan holds, less what has ended or was cancelled since it was made."""
+        gone = {contact.id for contact, _ in self._over} | self._cancelled.keys()
+        return (contact for contact in self.plan.contacts if contact.id in self._running or contact.id not in gone)
+
     # What people decide
 
     def book(self, satellite: str, aos: datetime, antenna: str) -> Contact:
         """Book one pass by hand, ahead of whatever the plan thinks of it. Raises Refusal."""
-        if antenna not in self._antennas:
-            raise Refusal("unknown-antenna", f"there is no antenna {antenna!r}; there are {', '.join(self._antennas)}")
+        stage = next((stage for stage in self.stages if stage.name == antenna), None)
+        if stage is None:
+            known = ", ".join(stage.name for stage in self.stages)
+            raise Refusal("unknown-antenna", f"there is no antenna {antenna!r}; there are {known}")
         candidate = self._near(satellite, aos)
         if candidate.ghost:
             raise Refusal("decayed", f"{candidate.id} cannot be booked: {candidate.ghost}")
+        if (work := stage.closed(candidate)) is not None:
+            why = f"{antenna} is under maintenance by {work.who}: {work.why}"
+            raise Refusal("maintenance", f"{candidate.id} cannot be booked: {why}")
         contact = Contact(candidate, antenna, by_hand=True)
         for other in (*self._running.values(), *self._by_hand.values()):
-            clashing = other.antenna == antenna and candidate.clashes(other.candidate, self._settings.spacing_s)
+            clashing = other.antenna == antenna and stage.clash(candidate, other.candidate)
             if other.id == contact.id or clashing:
                 until = iso_ms(other.candidate.end)
                 raise Refusal("clash", f"{contact.id} cannot be booked: {other.antenna} has {other.id} until {until}")
         self._cancelled.pop(contact.id, None)
         self._by_hand[contact.id] = contact
+        self.revision += 1
         return contact
 
     def cancel(self, contact_id: str, by: str) -> Contact:
         """Give a booking up and book that pass no more. Raises Refusal if it is not booked."""
-        for contact in self.plan.contacts:
+        for contact in self._standing():
             if contact.id == contact_id:
                 self._by_hand.pop(contact_id, None)
                 self._cancelled[contact_id] = (contact.candidate, by)
+                self.revision += 1
                 return contact
         raise Refusal("unknown-contact", f"no contact {contact_id!r} is booked or running")
 
@@ -110,15 +127,18 @@ class Diary:
         """It runs: from now on no plan moves it."""
         self._running[contact.id] = contact
         self._by_hand.pop(contact.id, None)
+        self.revision += 1
 
     def ended(self, contact: Contact, outcome: str, reason: str) -> None:
         """It has run, or was missed."""
         self._running.pop(contact.id, None)
         self._by_hand.pop(contact.id, None)
         self._over.append((contact, view(contact, outcome, reason)))
+        self.revision += 1
 
     def renew(self, found: Sequence[Candidate], now: datetime) -> None:
         """Take the result of a new search; what is over by now is left out."""
+        self.revision += 1
         known = list(self._all_known())
         self.candidates = [recognised(self._continued(candidate), known) for candidate in found if candidate.end > now]
         for candidate in self.candidates:
@@ -129,16 +149,27 @@ class Diary:
         self._cancelled = {key: each for key, each in self._cancelled.items() if each[0].end > now}
 
     def replan(self, satellites: Mapping[str, SatelliteSettings]) -> None:
-        """Book anew whatever neither runs nor was decided by people."""
-        rejected = {
+        """Book anew whatever neither runs nor was decided by people, at once."""
+        self.take(self.question(satellites).answer())
+
+    def question(self, satellites: Mapping[str, SatelliteSettings]) -> Question:
+        """What there is to plan now: whatever neither runs nor was decided by people."""
+        self._rejected = {
             candidate.id: reason
             for candidate in self.candidates
             if (reason := self._rejection(candidate, satellites[candidate.satellite]))
         }
-        free = [candidate for candidate in self.candidates if candidate.id not in rejected]
-        fixed = (*self._running.values(), *self._by_hand.values())
-        plan = make_plan(free, self._antennas, fixed, self._settings.spacing_s)
-        self.plan = Plan(plan.contacts, {**rejected, **plan.reasons})
+        return Question(
+            candidates=[candidate for candidate in self.candidates if candidate.id not in self._rejected],
+            stages=self.stages,
+            fixed=(*self._running.values(), *self._by_hand.values()),
+            min_duration_s=self._settings.min_duration_s,
+            present={contact.id: contact.antenna for contact in self.plan.contacts},
+        )
+
+    def take(self, plan: Plan) -> None:
+        """Put the answer to the last question in force."""
+        self.plan = Plan(plan.contacts, {**self._rejected, **plan.reasons}, plan.proved)
 
     def _rejection(self, candidate: Candidate, satellite: SatelliteSettings) -> str:
         if candidate.id in self._running or candidate.id in self._by_hand:

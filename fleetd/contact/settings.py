@@ -75,6 +75,8 @@ class AntennaSettings(Settings):
     """Most moves of contacts in any hour, to spare relays; the last quarter is spread out. Left out: no such limit."""
     pre_position_s: PositiveSeconds = 120.0
     """How long before AOS the antenna is sent to the start of its path."""
+    setup_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """Time that a contact takes to set up, beside that for turning there from the one before."""
     beam_width_deg: Annotated[float, Field(gt=0, le=180)] = 6.0
     """Full width of the beam: beyond half of it the satellite counts as off beam."""
     operator_lease_s: PositiveSeconds = 60.0
@@ -153,7 +155,8 @@ class ContactsSettings(Settings):
     replan_every_s: PositiveSeconds = 600.0
     """How often passes are searched anew and what is not yet running is planned again."""
     spacing_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
-    """Least time between the end of one contact and the AOS of the next on the same antenna, for turning over."""
+    """Least time between the end of one contact and the AOS of the next on the same antenna; more where turning over
+    and setting up take longer."""
     min_duration_s: Annotated[float, Field(ge=0, le=3600)] = 30.0
     """Passes shorter than this are not booked."""
     announce_s: Annotated[float, Field(ge=0, le=86_400)] = 600.0

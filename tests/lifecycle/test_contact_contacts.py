@@ -243,3 +243,74 @@ async def test_a_chart_shows_the_passes_that_are_planned() -> None:
                 sat_pass.max_elevation_deg, abs=1.0
             )
             assert track.points[0][1:] == pytest.approx((sat_pass.aos_azimuth_deg, 10.0), abs=0.01)
+
+
+def rival() -> Satellite:
+    """A satellite that follows the other closely, so that both want the antenna at the same time."""
+    settings = SatelliteSettings(name="rival", norad_id=2, elements=["x"], min_elevation_deg=10.0, priority=3)
+    return Satellite(settings, replace(ELEMENTS, norad_id=2, name="rival", mean_anomaly_deg=3.0))
+
+
+async def test_passes_that_compete_are_decided_by_the_solver_and_explained() -> None:
+    async with site() as here:
+        alone = [each.aos for each in here.contacts.booked]
+        here.contacts.renew([*satellites(), rival()])
+        await here.made.advance(2)
+        await here.eventually(lambda: any(each.satellite == "rival" for each in here.contacts.booked))
+        booked = here.contacts.booked
+        lost = [aos for aos in alone if aos not in [each.aos for each in booked]]
+        assert lost
+        explained = here.contacts.explain(f"candy-tin-{lost[0]:%Y%m%dT%H%M%SZ}")
+        assert not explained.booked
+        assert "but dish works rival-" in explained.reason
+        assert ", worth " in explained.reason
+        # A booking by hand displaces the weightier one, before anything is started.
+        by_hand = here.contacts.book("candy-tin", lost[0], "dish")
+        await here.made.advance(2)
+        await here.eventually(lambda: by_hand.id in [each.id for each in here.contacts.booked])
+        assert here.contacts.explain(by_hand.id).reason == "booked on dish, by hand"
+
+
+async def test_a_lock_takes_the_bookings_away_and_its_end_brings_them_back() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        locking = asyncio.create_task(here.made.lock("ada", "new bearing"), name="locking")
+        await here.made.advance(2)
+        await locking
+        assert here.contacts.booked == []
+        assert here.contacts.explain(first.id).reason.endswith(
+            "but dish is under maintenance by ada until it is unlocked: new bearing"
+        )
+        await here.made.unlock()
+        await here.made.advance(2)
+        assert here.contacts.booked[0].id == first.id
+
+
+async def test_a_lock_leaves_a_running_contact_in_the_plan() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        await here.until(lambda: "running" in here.states(), step_s=10)
+        work = await here.made.maintenance.add("dish", first.los, first.los + timedelta(hours=30), "ada", "bolts")
+        await here.made.advance(2)
+        assert [each.id for each in here.contacts.booked] == [first.id]
+        await here.until(lambda: bool(here.contacts.recent), step_s=30)
+        assert here.contacts.recent[0].state == "worked"
+        await here.made.maintenance.remove(work.id, "ada")
+
+
+async def test_in_high_wind_no_contact_begins_and_afterwards_the_plan_goes_on() -> None:
+    async with site() as here:
+        first = here.contacts.booked[0]
+        here.made.antenna.interlock.wind = "it blows"
+        await here.until(lambda: here.made.clock.now() > first.aos + timedelta(seconds=60), step_s=20)
+        assert "running" not in here.states()
+        here.made.antenna.interlock.wind = ""
+        await here.made.advance(2)
+        assert here.states()[0] == "running"
+        await here.until(lambda: bool(here.contacts.recent), step_s=30)
+        assert here.contacts.recent[0].state == "worked"
+        second = here.contacts.booked[0]
+        here.made.antenna.interlock.wind = "it blows"
+        await here.until(lambda: here.made.clock.now() > second.los, step_s=60)
+        await here.made.advance(2)
+        assert [each.reason for each in here.contacts.recent][1:] == ["its time went by; it blows"]

@@ -115,7 +115,8 @@ def test_everything_that_the_daemon_loads_lives_without_writable_code() -> None:
 import ctypes, os, sys
 if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):
     sys.exit(77)
-os.execv(sys.executable, [sys.executable, "-c", "import fleetd.daemon.main, numpy, sgp4, skyfield.api, ssl, sqlite3, "
+os.execv(sys.executable, [sys.executable, "-c", "import fleetd.daemon.main, highspy, numpy, sgp4, skyfield.api, ssl, "
+    "sqlite3, "
     "serialx, aiomqtt, fleetd.clock; from fleetd.devices import driver_names, load_driver; "
     "print([load_driver(name).name for name in driver_names()], fleetd.clock.kernel_clock_synced() in (True, False))"])
 """

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import random
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, product
+from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetd.contact.booking import Candidate, Contact, pass_id
+from fleetd.contact.axis import Axes
+from fleetd.contact.booking import Candidate, Contact, Prospect, pass_id
 from fleetd.contact.diary import Diary
-from fleetd.contact.planner import best_selection, make_plan
+from fleetd.contact.interlock import Work
+from fleetd.contact.planner import Plan, Question, Stage
 from fleetd.contact.settings import ContactsSettings
+from fleetd.devices import AzEl
 from fleetd.errors import Refusal
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.passes import Station, find_passes
@@ -44,28 +50,129 @@ def candidate(begin: float, end: float, satellite: str = "one", priority: int | 
     return Candidate(pass_id(satellite, at(begin)), satellite, sat_pass, at(begin), at(end), priority, ELEMENTS)
 
 
-def brute_force(candidates: list[Candidate], spacing_s: float) -> float:
-    return max(
-        sum(each.weight for each in chosen)
-        for size in range(len(candidates) + 1)
-        for chosen in combinations(candidates, size)
-        if not any(one.clashes(other, spacing_s) for one, other in combinations(chosen, 2))
-    )
+def make_plan(
+    candidates: list[Candidate], antennas: list[str], fixed: list[Contact], spacing_s: float, **more: Any
+) -> Plan:
+    return Question(candidates, [Stage(name, spacing_s) for name in antennas], fixed, **more).answer()
 
 
+def brute_force(candidates: list[Candidate], stages: list[Stage]) -> float:
+    """The greatest total weight: every assignment of every candidate to an antenna or to none is tried."""
+    best = 0.0
+    for assigned in product([None, *stages], repeat=len(candidates)):
+        pairs = [(each, stage) for each, stage in zip(candidates, assigned, strict=True) if stage is not None]
+        if all(
+            one_stage is not other_stage or not one_stage.clash(one, other)
+            for (one, one_stage), (other, other_stage) in combinations(pairs, 2)
+        ) and not any(stage.closed(each) for each, stage in pairs):
+            best = max(best, sum(each.weight_on(stage.name) for each, stage in pairs))
+    return best
+
+
+AXES = Axes(0.0, 450.0, 0.0, 90.0, 3.0, 2.0)
+directions = st.builds(AzEl, st.floats(0, 359), st.floats(0, 30))
+prospects = st.dictionaries(
+    st.sampled_from(["dish", "yagi", "helix"]),
+    st.builds(Prospect, st.sampled_from([0.0, 40.0, 500.0, 1e9]), directions, directions, st.just(AXES)),
+)
 passes = st.lists(
-    st.tuples(st.integers(0, 60), st.integers(1, 20), st.integers(1, 5)).map(
-        lambda drawn: candidate(drawn[0], drawn[0] + drawn[1], priority=drawn[2])
+    st.tuples(st.integers(0, 60), st.integers(1, 20), st.integers(1, 5), prospects).map(
+        lambda drawn: replace(candidate(drawn[0], drawn[0] + drawn[1], priority=drawn[2]), prospects=drawn[3])
     ),
-    max_size=8,
+    max_size=5,
+    unique_by=lambda each: each.id,
+)
+works = st.lists(
+    st.integers(0, 60).map(
+        lambda minute: Work(id="w", antenna="x", begin=at(minute), end=at(minute + 5), who="ada", why="bolts")
+    ),
+    max_size=1,
+).map(tuple)
+stages = st.lists(
+    st.builds(
+        Stage, st.sampled_from(["dish", "yagi", "helix"]), st.sampled_from([0.0, 60.0, 300.0]), st.just(10.0), works
+    ),
+    max_size=3,
+    unique_by=lambda stage: stage.name,
 )
 
 
-@given(passes, st.sampled_from([0.0, 60.0, 300.0]))
-def test_the_selection_for_one_antenna_is_the_best_there_is(candidates: list[Candidate], spacing_s: float) -> None:
-    chosen = best_selection(candidates, spacing_s)
-    assert sum(each.weight for each in chosen) == brute_force(candidates, spacing_s)
-    assert not any(one.clashes(other, spacing_s) for one, other in combinations(chosen, 2))
+@settings(max_examples=60, deadline=None)
+@given(passes, stages)
+def test_no_other_set_of_bookings_is_worth_more(candidates: list[Candidate], here: list[Stage]) -> None:
+    plan = Question(candidates, here, []).answer()
+    assert plan.proved
+    by_name = {stage.name: stage for stage in here}
+    total = sum(contact.candidate.weight_on(contact.antenna) for contact in plan.contacts)
+    assert total == pytest.approx(brute_force(candidates, here), rel=1e-5, abs=1e-6)
+    for one, other in combinations(plan.contacts, 2):
+        assert one.id != other.id
+        assert one.antenna != other.antenna or not by_name[one.antenna].clash(one.candidate, other.candidate)
+    assert not any(by_name[contact.antenna].closed(contact.candidate) for contact in plan.contacts)
+    assert set(plan.reasons) == {each.id for each in candidates}
+
+
+def test_a_week_of_many_satellites_is_planned_in_a_moment() -> None:
+    draw = random.Random(7)
+    crowd = [
+        replace(candidate(begin, begin + draw.uniform(4, 14), priority=draw.randint(1, 5)), id=f"pass-{number}")
+        for number in range(300)
+        if (begin := draw.uniform(0, 24 * 60)) >= 0
+    ]
+    here = [Stage(name, 60.0) for name in ("dish", "yagi", "helix")]
+    begun_s = time.process_time()
+    plan = Question(crowd, here, []).answer()
+    assert plan.proved
+    assert len(plan.contacts) > 100
+    assert time.process_time() - begun_s < 10
+
+
+def test_equals_stay_where_they_are() -> None:
+    both = [replace(candidate(0, 10), id="a"), replace(candidate(2, 12), id="b")]
+    for first, second in (("dish", "yagi"), ("yagi", "dish")):
+        plan = make_plan(both, ["dish", "yagi"], [], 60.0, present={"a": first, "b": second})
+        assert {contact.id: contact.antenna for contact in plan.contacts} == {"a": first, "b": second}
+
+
+def test_an_antenna_that_sees_more_of_it_gets_it_and_one_that_sees_nothing_says_so() -> None:
+    aim = AzEl(0, 10)
+    seen = {"dish": Prospect(20.0, aim, aim, AXES), "yagi": Prospect(400.0, aim, aim, AXES)}
+    one = replace(candidate(0, 10), prospects=seen)
+    plan = make_plan([one], ["dish", "yagi"], [], 60.0)
+    assert [contact.antenna for contact in plan.contacts] == ["yagi"]
+    plan = make_plan([one], ["dish"], [], 60.0, min_duration_s=30.0)
+    assert plan.reasons[one.id] == "worth 20 (priority times seconds), but dish can look at it for 20 s of 600"
+
+
+def test_turning_over_takes_the_time_that_the_antenna_needs_and_is_named() -> None:
+    west, east = AzEl(270, 10), AzEl(90, 10)
+    early = replace(candidate(0, 10, "two"), prospects={"dish": Prospect(600.0, west, west, AXES)})
+    late = replace(candidate(11.1, 20), prospects={"dish": Prospect(534.0, east, east, AXES)})
+    plan = Question([early, late], [Stage("dish", 60.0, 10.0)], []).answer()
+    assert [contact.id for contact in plan.contacts] == [early.id]
+    assert plan.reasons[late.id].endswith("and 66 s between them are less than the 70 s to turn over")
+    quick = replace(AXES, azimuth_slew_deg_s=6.0)
+    early, late = (
+        replace(each, prospects={"dish": replace(each.prospects["dish"], axes=quick)}) for each in (early, late)
+    )
+    assert len(Question([early, late], [Stage("dish", 60.0, 10.0)], []).answer().contacts) == 2
+
+
+def test_maintenance_is_booked_around_and_named() -> None:
+    work = Work(id="w", antenna="dish", begin=at(5), end=at(30), who="ada", why="new bearing")
+    one = candidate(0, 10)
+    here = [Stage("dish", 60.0, works=(work,)), Stage("yagi", 60.0)]
+    assert [contact.antenna for contact in Question([one], here, []).answer().contacts] == ["yagi"]
+    plan = Question([one], here[:1], []).answer()
+    assert plan.reasons[one.id] == (
+        "worth 600 (priority times seconds), but dish is under maintenance by ada until 2026-11-11T12:30:00.000Z: "
+        "new bearing"
+    )
+    book = Diary(here[:1], ContactsSettings())
+    book.renew([one], T)
+    with pytest.raises(Refusal, match="cannot be booked: dish is under maintenance by ada: new bearing") as no:
+        book.book("one", at(0), "dish")
+    assert no.value.rule == "maintenance"
 
 
 def test_one_long_pass_may_outweigh_two_and_says_so() -> None:
@@ -110,7 +217,7 @@ def test_without_antennas_or_priority_nothing_is_booked() -> None:
 
 
 def diary(*candidates: Candidate, now: datetime = T) -> Diary:
-    made = Diary(["dish"], ContactsSettings())
+    made = Diary([Stage("dish", 60.0)], ContactsSettings())
     made.renew(candidates, now)
     made.replan(SATELLITES)
     return made
