@@ -146,7 +146,7 @@ async def test_stop_overtakes_motions_that_wait() -> None:
         gate.set()
         await made.advance(0.01)
         await asyncio.gather(looking, stopping)
-        with pytest.raises(Refusal, match="was stopped before this motion began"):
+        with pytest.raises(Refusal, match="was stopped before this began"):
             await pointing
         assert made.verbs()[2:] == ["where", "stop"]
 
