@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from forms import check_form
 
@@ -31,7 +31,7 @@ class Mosquitto:
     """One mosquitto on a port that it keeps over restarts. `lines` are added to its configuration."""
 
     def __init__(self, folder: Path, lines: str = "allow_anonymous true") -> None:
-        self.port = free_port()
+        self.port: int = free_port()
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +100,13 @@ def mosquitto_in(folder: Path, lines: str = "allow_anonymous true") -> Iterator[
         broker.kill()
 
 
+class Port(Protocol):
+    """Where some broker listens."""
+
+    @property
+    def port(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One message as mosquitto_sub saw it."""
@@ -146,7 +153,7 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(broker: Mosquitto, topic_filter: str = "fleetd/#", *more: str) -> AsyncIterator[Listener]:
+async def listening(broker: Port, topic_filter: str = "fleetd/#", *more: str) -> AsyncIterator[Listener]:
     """Messages that match a filter, heard by mosquitto_sub (QoS 1) from the moment that the context is entered."""
     process = await asyncio.create_subprocess_exec(
         # Its debug lines, one of which says that it is subscribed, would wait in a buffer otherwise.
