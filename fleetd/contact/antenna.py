@@ -64,6 +64,8 @@ class AntennaStatus(msgspec.Struct, frozen=True, kw_only=True):
     held_by: str | None
     guarded: bool = False
     """Whether the guard would stop it if the daemon fell silent; false for a driver that has no last words."""
+    wind: str = ""
+    """Why it is stowed from the wind; '' while it is not."""
     locked_by: str | None
     lock_reason: str | None
     measured_at: datetime | None
@@ -135,6 +137,7 @@ class Antenna:
             reason=self.device.reason,
             held_by=self.hold.owner,
             guarded=self._lease is not None and self._lease.guarded,
+            wind=self.interlock.wind,
             locked_by=lock.who if lock else None,
             lock_reason=lock.why if lock else None,
             measured_at=measured.at if measured else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import math
 import shutil
@@ -64,12 +65,11 @@ def run_demo(*, json_output: bool, rate: float, seed: int, keep: bool) -> int:
     folder = Path(tempfile.mkdtemp(prefix="fleetd-demo-"))
     console = Console(stderr=json_output)
     try:
-        summary = asyncio.run(_demo(folder, rate, seed, console))
+        summary, faults = asyncio.run(_demo(folder, rate, seed, console))
     except FleetError as error:
         console.print(f"the demo cannot run: {error}", style="red", highlight=False)
         console.print(f"its logs are in {folder}", highlight=False)
         return 1
-    faults = _faults(summary)
     _report(console, summary, faults, folder if keep or faults else None)
     if json_output:
         sys.stdout.write(json.dumps(summary) + "\n")
@@ -78,7 +78,7 @@ def run_demo(*, json_output: bool, rate: float, seed: int, keep: bool) -> int:
     return 1 if faults else 0
 
 
-async def _demo(folder: Path, rate: float, seed: int, console: Console) -> dict[str, Any]:
+async def _demo(folder: Path, rate: float, seed: int, console: Console) -> tuple[dict[str, Any], list[str]]:
     began = time.monotonic()
     clock = ScaledClock(SCENE_BEGINS, datetime.now(UTC) + timedelta(seconds=START_UP_S), rate)
     async with broker(folder) as serving:
@@ -91,7 +91,8 @@ async def _demo(folder: Path, rate: float, seed: int, console: Console) -> dict[
             seen = Seen()
             async with _observing(stage, seen):
                 last = await _play(stage, seen, console)
-            return _summary(seen, last, _totals(folder / "fleetd.log"), clock, time.monotonic() - began)
+            summary = _summary(seen, last, _totals(folder / "fleetd.log"), clock, time.monotonic() - began)
+            return summary, [*_faults(summary), *_faults_in_the_wind(seen)]
 
 
 @contextlib.asynccontextmanager
@@ -227,6 +228,16 @@ def _faults(summary: dict[str, Any]) -> list[str]:
     if summary["robots_online"] < ROBOTS_ON_TCP + ROBOTS_ON_RTU:
         faults.append(f"{summary['robots_online']} of {ROBOTS_ON_TCP + ROBOTS_ON_RTU} robots were online at the end")
     return faults
+
+
+def _faults_in_the_wind(seen: Seen) -> list[str]:
+    """What is wrong with how the gust between the passes was met: stowed, released, and the plan gone on with."""
+    told = [event["name"] for event in seen.events if event["source"] == "dish"]
+    begun = [name for name in told if name in ("antenna-stowed", "antenna-released", "contact-pre-position")]
+    wanted = ["contact-pre-position", "antenna-stowed", "antenna-released", "contact-pre-position"]
+    if [name for name, _ in itertools.groupby(begun)] == wanted:
+        return []
+    return [f"the gust was met by {', '.join(begun) or 'nothing'}, not by {', '.join(wanted)}"]
 
 
 def _report(console: Console, summary: dict[str, Any], faults: list[str], folder: Path | None) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ SIMS: Mapping[str, tuple[str, ...]] = {
         *("--with", f"weather-station@{WEATHER_UNIT}", *PATIENT),
     ),
 }
+
+
+GUST_BEGINS = datetime(2026, 11, 11, 3, 14, 20, tzinfo=UTC)  # the first pass is over, the second not yet prepared
+GUST_LASTS_S = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ async def scene(folder: Path, clock: ScaledClock, broker: RunningBroker, seed: i
                 "fleetd_hil.cli",
                 "serve",
                 *words,
+                *(_gust(clock) if name == "bus" else ()),
                 "--clock",
                 str(clock),
                 "--seed",
@@ -85,6 +91,12 @@ async def scene(folder: Path, clock: ScaledClock, broker: RunningBroker, seed: i
         built = Scene(folder, clock, broker, links)
         built.overlay.write_text(yaml.safe_dump(overlay(built), sort_keys=False))
         yield built
+
+
+def _gust(clock: ScaledClock) -> tuple[str, str]:
+    """A storm between the passes, as the sim takes it: counted from now."""
+    after_s = max(0.0, (GUST_BEGINS - clock.now()).total_seconds())
+    return "--fault", f"gale/{WEATHER_UNIT}@{after_s:.0f}+{GUST_LASTS_S}"
 
 
 def overlay(built: Scene) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _antenna_panel(picture: Picture) -> Panel:
         rows.add_row("antenna", Text(f"{antenna['name']}, {antenna['state']}", style=_colour(antenna["state"])))
         rows.add_row("measured", _angles(antenna["azimuth_deg"], antenna["elevation_deg"]))
         rows.add_row("commanded", _angles(antenna["commanded_azimuth_deg"], antenna["commanded_elevation_deg"]))
-        rows.add_row("held by", antenna["held_by"] or "nobody")
+        rows.add_row("held by", "stowed from the wind" if antenna["wind"] else antenna["held_by"] or "nobody")
     return Panel(rows, title="antenna", height=8)
 
 
@@ -116,7 +116,8 @@ def _angles(azimuth_deg: float | None, elevation_deg: float | None) -> str:
 
 
 def _direction(antenna: Mapping[str, Any]) -> str:
-    return f"{antenna['name']} at {_angles(antenna['azimuth_deg'], antenna['elevation_deg']).strip()}"
+    stowed = " (stowed from the wind)" if antenna["wind"] else ""
+    return f"{antenna['name']} at {_angles(antenna['azimuth_deg'], antenna['elevation_deg']).strip()}{stowed}"
 
 
 def _clock_time(when: str) -> str:
