@@ -115,6 +115,7 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_satellites_as_devices(data, devices),
         *_references(data, devices),
         *_links(devices),
+        *_faces(data),
         *_limits(data, devices),
         *_groups(data, devices),
     ]
@@ -189,6 +190,21 @@ def _references(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
                 yield (*place, *path), f"there is no device {wanted!r}{nearest(wanted, fits)}; {there}"
             elif found.spec and found.spec.capability != capability:
                 yield (*place, *path), f"the device {wanted} is a {found.spec.capability}; {there}"
+
+
+def _faces(data: Any) -> Iterator[Fault]:
+    """Ports for other programs that name no antenna, or one without the radio that they would tune."""
+    antennas = {entry.get("name"): entry for _, entry in _entries(data, "antennas")}
+    for place, entry in _entries(data, "faces"):
+        wanted = entry.get("antenna")
+        if not isinstance(wanted, str):
+            continue
+        if wanted not in antennas:
+            known = [name for name in antennas if isinstance(name, str)]
+            there = f"there are {', '.join(known)}" if known else "there is none"
+            yield (*place, "antenna"), f"there is no antenna {wanted!r}{nearest(wanted, known)}; {there}"
+        elif entry.get("speaks") == "rigctld" and antennas[wanted].get("rig") is None:
+            yield (*place, "antenna"), f"{wanted} has no rig that could be tuned; set antennas[].rig"
 
 
 def _links(devices: Sequence[FoundDevice]) -> Iterator[Fault]:

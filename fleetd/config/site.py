@@ -25,6 +25,7 @@ from fleetd.devices import DriverSpec, load_driver
 from fleetd.downlink.settings import DownlinkSettings, WorkedSatellite
 from fleetd.elements.settings import ElementsSettings
 from fleetd.errors import ConfigError
+from fleetd.faces.settings import FaceSettings
 from fleetd.guard.settings import GuardSettings
 from fleetd.link.url import LinkUrl, parse_link
 from fleetd.orbit.settings import StationSettings
@@ -84,6 +85,7 @@ class Site(Settings):
     robots: RobotsSettings = Field(default_factory=RobotsSettings)
     alarms: AlarmsSettings = Field(default_factory=AlarmsSettings)
     devices: tuple[DeviceSettings, ...] = ()
+    faces: tuple[FaceSettings, ...] = ()
     guard: GuardSettings = Field(default_factory=GuardSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

@@ -32,6 +32,11 @@ class Hold:
             return self._contact
         return self._operator if self._clock.monotonic() < self._operator_until_s else None
 
+    @property
+    def contact(self) -> str | None:
+        """The contact that has it now."""
+        return self._contact
+
     @contextmanager
     def by_contact(self, contact: str) -> Iterator[None]:
         """Have it for one contact while the context lasts. Raises Refusal if another contact has it."""

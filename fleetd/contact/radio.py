@@ -76,12 +76,18 @@ class Radio:
 
     async def tune(self, side: Side, frequency_hz: int) -> int:
         """Set one side's frequency, and return what is read back. Raises Refusal and DeviceError."""
+        if self.limits is not None:
+            self.limits.admit(frequency_hz)
 
         async def act(rig: Rig) -> int:
             await rig.tune(side, frequency_hz)
             return await self._read(rig, side)
 
         return await self._ask(self._lane.order(act))
+
+    async def tuned(self, side: Side) -> int:
+        """The frequency that a side stands on. Raises DeviceError."""
+        return await self._ask(self._lane.order(lambda rig: self._read(rig, side)))
 
     async def set_mode(self, side: Side, mode: RigMode) -> None:
         """Set one side's mode. Raises Refusal and DeviceError."""

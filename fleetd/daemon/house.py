@@ -47,6 +47,7 @@ from fleetd.downlink.reception import Reception
 from fleetd.elements.custody import Surroundings
 from fleetd.elements.keeper import Keeper
 from fleetd.elements.kept import Kept
+from fleetd.faces.port import Behind, serve_faces
 from fleetd.guard.guard import Guard
 from fleetd.hub import Hub
 from fleetd.link.ports import Ports
@@ -133,6 +134,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 ),
                 alongside({"loop lag": rooms.instruments.lag.run(), "counts": rooms.instruments.counts.watch(hub)}),
                 serving(_house(site, clock, hub, store, rooms, relay, dispatch, archive), site.control),
+                serve_faces(site.faces, Behind(rooms.antennas, rooms.radios, store.audit)),
             ):
                 dispatching.set_result(dispatch)
                 notifier.ready(f"{site.site}: {len(site.satellites)} satellites, {len(site.devices)} devices")

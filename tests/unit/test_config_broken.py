@@ -40,7 +40,7 @@ BROKEN = [
         "site: test\n",
         "site: test\nsattelites: []\n",
         [
-            "2:1: sattelites: unknown key, perhaps satellites; known are site, station, store, archive, control, relay, satellites, downlink, elements, antennas, contacts, access, robots, alarms, devices, log"
+            "2:1: sattelites: unknown key, perhaps satellites; known are site, station, store, archive, control, relay, satellites, downlink, elements, antennas, contacts, access, robots, alarms, devices, faces, guard, log"
         ],
     ),
     (
@@ -317,6 +317,24 @@ BROKEN = [
         "rotator: turner",
         "rotator: turner\n    radio: {uplink_side: main}",
         ["12:12: antennas.0.radio: downlink_side and uplink_side are both main: each needs its own"],
+    ),
+    (
+        "a port for other programs before no antenna",
+        "site: test\n",
+        "site: test\nfaces:\n  - {speaks: rotctld, antenna: dosh, port: 4533}\n",
+        ["3:32: faces.0.antenna: there is no antenna 'dosh', perhaps dish; there are dish"],
+    ),
+    (
+        "a port for other programs before an antenna without radio",
+        "site: test\n",
+        "site: test\nfaces:\n  - {speaks: rigctld, antenna: dish, port: 4532}\n",
+        ["3:32: faces.0.antenna: dish has no rig that could be tuned; set antennas[].rig"],
+    ),
+    (
+        "a port for other programs beyond this machine without a token",
+        "site: test\n",
+        "site: test\nfaces:\n  - {speaks: rotctld, antenna: dish, host: 0.0.0.0, port: 4533}\n",
+        ["3:5: faces.0: host 0.0.0.0 can be reached from elsewhere: set a token, or listen on 127.0.0.1"],
     ),
     (
         "limits the wrong way round",
