@@ -113,6 +113,11 @@ class Antenna:
         return self.settings.name
 
     @property
+    def guarded(self) -> bool:
+        """Whether the guard would stop it if the daemon fell silent."""
+        return self._lease is not None and self._lease.guarded
+
+    @property
     def scale(self) -> Scale:
         """What its rotator's scale shows for directions of the sky."""
         return self.interlock.scale
@@ -136,7 +141,7 @@ class Antenna:
             state=self.device.state,
             reason=self.device.reason,
             held_by=self.hold.owner,
-            guarded=self._lease is not None and self._lease.guarded,
+            guarded=self.guarded,
             wind=self.interlock.wind,
             locked_by=lock.who if lock else None,
             lock_reason=lock.why if lock else None,

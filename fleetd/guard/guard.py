@@ -142,6 +142,8 @@ class Guard:
                     process = await asyncio.create_subprocess_exec(
                         *(sys.executable, "-m", "fleetd.guard.process", str(theirs.fileno())),
                         str(self._settings.lease_s),
+                        stdin=asyncio.subprocess.DEVNULL,
+                        stdout=asyncio.subprocess.DEVNULL,
                         pass_fds=[theirs.fileno()],
                         env={key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"},
                     )
