@@ -11,8 +11,6 @@ about it; `VirtualClock`, which stands still until a test moves it.
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import ctypes.util
 import heapq
 import itertools
 import math
@@ -21,16 +19,13 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from fleetd.errors import ConfigError
+from fleetd.kerneltime import kernel_clock_synced
 
 _SYNC_CHECK_PERIOD_S = 10.0
-_STA_UNSYNC = 0x0040  # status bit of adjtimex(2): the kernel clock is not disciplined
-_TIME_ERROR = 5  # return value of adjtimex(2): clock not synchronised
-_TIMESYNCD_MARK = Path("/run/systemd/timesync/synchronized")  # touched at each synchronisation: systemd-timesyncd(8)
-_TIMESYNCD_FRESH_S = 5_400.0  # its longest poll interval is 2048 s (timesyncd.conf(5)); two may fail
+_SEEN_WITHIN_S = 2.0  # a step is seen so soon that what a time service says of it may be that much older
 
 
 class Clock(Protocol):
@@ -51,7 +46,15 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Running time in seconds from an arbitrary start. Never steps."""
+        """Running time in seconds from an arbitrary start. Never steps; stands still while the machine sleeps."""
+        ...
+
+    def boottime(self) -> float:
+        """The same, and it goes on while the machine sleeps."""
+        ...
+
+    def stepped(self) -> None:
+        """Somebody has seen a step of civil time: what was known of its trust is out of date."""
         ...
 
     async def sleep(self, delay_s: float) -> None:
@@ -70,23 +73,33 @@ class Clock(Protocol):
 class _Sleeping:
     """What the three clocks share: waiting for civil time in terms of their own `now` and `sleep`."""
 
-    _LOOK_AGAIN_S = 60.0
+    look_again_s = 60.0
 
     def now(self) -> datetime:
         raise NotImplementedError
+
+    def monotonic(self) -> float:
+        raise NotImplementedError
+
+    def boottime(self) -> float:
+        return self.monotonic()
+
+    def stepped(self) -> None:
+        """Nothing is kept that could be out of date."""
 
     async def sleep(self, delay_s: float) -> None:
         raise NotImplementedError
 
     async def sleep_until(self, when: datetime) -> None:
         while (left_s := (when - self.now()).total_seconds()) > 0:
-            await self.sleep(min(left_s, self._LOOK_AGAIN_S))
+            await self.sleep(min(left_s, self.look_again_s))
 
 
 class SystemClock(_Sleeping):
     """The machine's own clock."""
 
     rate = 1.0
+    look_again_s = 1.0  # it may be stepped, and the machine may sleep
 
     def __str__(self) -> str:
         return "the machine's own"
@@ -94,20 +107,29 @@ class SystemClock(_Sleeping):
     def __init__(self) -> None:
         self._synced = False
         self._asked_at = float("-inf")
+        self._trusted_since = 0.0
 
     @property
     def synced(self) -> bool:
         """What the kernel says of its discipline (adjtimex(2)); asked at most every 10 s; unknown counts as no."""
         if time.monotonic() - self._asked_at > _SYNC_CHECK_PERIOD_S:
             self._asked_at = time.monotonic()
-            self._synced = kernel_clock_synced()
+            self._synced = kernel_clock_synced(since=self._trusted_since)
         return self._synced
+
+    def stepped(self) -> None:
+        """Ask anew, and believe only what was said after the step."""
+        self._asked_at = float("-inf")
+        self._trusted_since = time.time() - _SEEN_WITHIN_S
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def boottime(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
 
     async def sleep(self, delay_s: float) -> None:
         await asyncio.sleep(max(0.0, delay_s))
@@ -153,10 +175,11 @@ class VirtualClock(_Sleeping):
 
     rate = 1.0
 
-    def __init__(self, start: datetime, *, synced: bool = True) -> None:
+    def __init__(self, start: datetime, *, synced: bool = True, uptime_s: float = 0.0) -> None:
         self.synced = synced
-        self._start = start
-        self._elapsed_s = 0.0
+        self._start = start - timedelta(seconds=uptime_s)
+        self._asleep_s = 0.0
+        self._elapsed_s = uptime_s
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, Callable[[], None]]] = []
 
@@ -165,6 +188,14 @@ class VirtualClock(_Sleeping):
 
     def monotonic(self) -> float:
         return self._elapsed_s
+
+    def boottime(self) -> float:
+        return self.monotonic() + self._asleep_s
+
+    def suspend(self, for_s: float) -> None:
+        """Let the machine sleep: civil time goes on, running time and all who sleep by it stand still."""
+        self._start += timedelta(seconds=for_s)
+        self._asleep_s += for_s
 
     def step(self, by_s: float) -> None:
         """Move civil time alone, as a badly set or corrected clock does; running time is unmoved."""
@@ -322,38 +353,3 @@ def iso_ms(when: datetime) -> str:
 
 def _iso(when: datetime) -> str:
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-class _Timex(ctypes.Structure):
-    """struct timex of <sys/timex.h>; only `modes` and `status` are used, the tail keeps the kernel's size."""
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("_tail", ctypes.c_byte * 256),
-    )
-
-
-def kernel_clock_synced() -> bool:
-    """Ask the kernel whether a time service keeps its clock right.
-
-    A sandboxed unit (ProtectClock=) may not ask it; then the word of systemd-timesyncd counts, and silence is a no.
-    """
-    state = _Timex()
-    result: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state))
-    if result == -1:
-        return timesyncd_synced()
-    return result != _TIME_ERROR and not state.status & _STA_UNSYNC
-
-
-def timesyncd_synced(mark: Path = _TIMESYNCD_MARK) -> bool:
-    """Whether systemd-timesyncd has synchronised the clock lately, by the age of its mark."""
-    try:
-        age_s = time.time() - mark.stat().st_mtime
-    except OSError:
-        return False
-    return abs(age_s) < _TIMESYNCD_FRESH_S

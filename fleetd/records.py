@@ -59,6 +59,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     at: datetime
     clock_synced: bool = True
+    retimed: bool | msgspec.UnsetType = msgspec.UNSET
+    """True where `at` was put right afterwards, from running time; otherwise it is not there."""
 
 
 class Reading(Record, frozen=True, kw_only=True):

@@ -72,7 +72,7 @@ class Archive:
         """The archive in a folder, made if it is missing. Raises StoreError."""
         path = folder / FILE
         connection = await asyncio.to_thread(open_to_write, path)
-        tables = Tables(Bounds(settings.max_mib << 20, int(settings.max_days * 86_400e6)))
+        tables = Tables(Bounds(settings.max_mib << 20, int(settings.max_days * 86_400e6)), clock)
         async with Writer.over(connection, str(path), lambda old, why: _renewed(path, old, why)) as writer:
             archive = cls(path, writer, clock, tables)
             await archive.fold()
@@ -109,6 +109,13 @@ class Archive:
         await self._writer.run(self._tables.fold, weight=500)
         await self._writer.run(lambda connection: self._tables.make_room(connection, now_us))
         self._folded_s = self._clock.monotonic()
+
+    async def retime(self, ahead_us: int) -> None:
+        """Civil time is certain and `ahead_us` ahead of the boot's running time: put right what was made before.
+
+        Raises StoreError.
+        """
+        await self._writer.run(lambda connection: self._tables.retime(connection, ahead_us), weight=500)
 
     async def history(self, device: str, values: Sequence[str], span: Span, most: int) -> bytes:
         """The course of values as JSON; see `query.history`. Raises Refusal and StoreError."""

@@ -46,6 +46,11 @@ def quality_of(flags: int) -> Quality:
     return _QUALITIES[flags & 3]
 
 
+def trusted(flags: int) -> int:
+    """The same with the clock's trust restored."""
+    return flags & ~_UNSYNCED
+
+
 def is_synced(flags: int) -> bool:
     """Whether the clock could be trusted then."""
     return not flags & _UNSYNCED

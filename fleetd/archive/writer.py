@@ -14,14 +14,18 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from fleetd.archive.blocks import Sample, encode_block, flags
+from fleetd.archive.blocks import Sample, encode_block, flags, trusted
+from fleetd.clock import Clock
+from fleetd.kerneltime import machine_boot
 from fleetd.records import AnyRecord, Reading
 from fleetd.store.rows import Draft, Kind, draft, microseconds
+from fleetd.store.untimed import retimed
 
 log = structlog.get_logger(__name__)
 
 _DROP_BLOCKS = 2_000
 _FULL, _ROOMY = 95, 90  # per cent: when room is made, and how much, so that it is not made for every row
+_SURE = (None, None)  # its time is not in doubt
 _Fresh = tuple[int, int, int, list[object]]
 """Shape, time, flags and values of a reading."""
 
@@ -36,7 +40,8 @@ class Bounds(NamedTuple):
 class Tables:
     """The rows of an archive. `fresh` counts the readings that are not folded yet, `removed` what was let go again."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, clock: Clock) -> None:
+        self._clock = clock
         self.fresh = 0
         self.removed = 0
         self._bounds = bounds
@@ -45,13 +50,20 @@ class Tables:
 
     def take(self, connection: sqlite3.Connection, records: Sequence[AnyRecord]) -> None:
         """Keep records."""
+        doubt = (machine_boot(), self._skew_us())
         readings = [record for record in records if isinstance(record, Reading)]
         try:
-            if readings:
-                self._take_readings(connection, readings)
-            others = [_row(draft(record)) for record in records if not isinstance(record, Reading)]
+            for synced in (True, False):
+                if some := [reading for reading in readings if reading.clock_synced is synced]:
+                    self._take_readings(connection, some, _SURE if synced else doubt)
+            others = [
+                (*_row(draft(record)), *(_SURE if record.clock_synced else doubt))
+                for record in records
+                if not isinstance(record, Reading)
+            ]
             connection.executemany(
-                "INSERT INTO record (at_us, kind, device, name, body) VALUES (?, ?, ?, ?, ?)", others
+                "INSERT INTO record (at_us, kind, device, name, body, machine, skew_us) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                others,
             )
         except BaseException:
             self._forget()
@@ -61,8 +73,9 @@ class Tables:
             self._shrink(connection)
 
     def fold(self, connection: sqlite3.Connection) -> None:
-        """Make blocks of the fresh readings."""
-        rows = connection.execute("SELECT id, body FROM fresh WHERE machine IS NULL ORDER BY id").fetchall()
+        """Make blocks of the fresh readings, but for those whose time may still be put right."""
+        query = "SELECT id, body FROM fresh WHERE machine IS NULL OR machine <> ? ORDER BY id"
+        rows = connection.execute(query, (machine_boot(),)).fetchall()
         found: dict[str, list[msgspec.Raw]] = defaultdict(list)
         for number, body in rows:
             try:
@@ -81,6 +94,31 @@ class Tables:
             raise
         connection.executemany("DELETE FROM fresh WHERE id = ?", [(number,) for number, _ in rows])
         self.fresh = 0
+
+    def retime(self, connection: sqlite3.Connection, ahead_us: int) -> None:
+        """Civil time is certain and `ahead_us` ahead of running time: put right what was made before."""
+        here = machine_boot()
+        for number, skew_us, body in connection.execute(
+            "SELECT id, skew_us, body FROM fresh WHERE machine = ?", (here,)
+        ).fetchall():
+            by_device = {
+                device: [
+                    (shape, at_us + skew_us + ahead_us, trusted(trust), values)
+                    for shape, at_us, trust, values in _fresh.decode(part)
+                ]
+                for device, part in _parts.decode(body).items()
+            }
+            connection.execute(
+                "UPDATE fresh SET machine = NULL, body = ? WHERE id = ?", (msgspec.msgpack.encode(by_device), number)
+            )
+        for number, at_us, skew_us, body in connection.execute(
+            "SELECT id, at_us, skew_us, body FROM record WHERE machine = ?", (here,)
+        ).fetchall():
+            shift_us = skew_us + ahead_us
+            connection.execute(
+                "UPDATE record SET machine = NULL, at_us = ?, body = ? WHERE id = ?",
+                (at_us + shift_us, retimed(body, shift_us), number),
+            )
 
     def make_room(self, connection: sqlite3.Connection, now_us: int) -> None:
         """Drop what is too old, then the oldest while the file is too large."""
@@ -107,7 +145,9 @@ class Tables:
         if pages * size > self._bounds.most_bytes:  # the limit has been lowered
             connection.execute("PRAGMA incremental_vacuum").fetchall()
 
-    def _take_readings(self, connection: sqlite3.Connection, readings: Iterable[Reading]) -> None:
+    def _take_readings(
+        self, connection: sqlite3.Connection, readings: Iterable[Reading], doubt: tuple[str | None, int | None]
+    ) -> None:
         parts: dict[str, list[_Fresh]] = defaultdict(list)
         for reading in readings:
             shape = self._shape(connection, tuple(reading.values))
@@ -119,7 +159,7 @@ class Tables:
             for taken in parts.values():
                 taken[:] = [(*head, [_fitting(value) for value in values]) for *head, values in taken]  # type: ignore[misc]
             body = msgspec.msgpack.encode(parts)
-        connection.execute("INSERT INTO fresh (body) VALUES (?)", (body,))
+        connection.execute("INSERT INTO fresh (machine, skew_us, body) VALUES (?, ?, ?)", (*doubt, body))
 
     def _fold_device(self, connection: sqlite3.Connection, device: str, parts: Iterable[msgspec.Raw]) -> None:
         by_shape: dict[int, list[Sample]] = defaultdict(list)
@@ -139,6 +179,9 @@ class Tables:
                     encode_block(samples),
                 ),
             )
+
+    def _skew_us(self) -> int:
+        return round((self._clock.boottime() - self._clock.now().timestamp()) * 1e6)
 
     def _shape(self, connection: sqlite3.Connection, names: tuple[str, ...]) -> int:
         if (known := self._shapes.get(names)) is None:

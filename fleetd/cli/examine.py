@@ -18,10 +18,11 @@ from pathlib import Path
 
 from fleetd.cli.api import Daemon, Unreachable
 from fleetd.cli.ports import Port, find_ports
-from fleetd.clock import SystemClock, kernel_clock_synced
+from fleetd.clock import SystemClock
 from fleetd.config.elements import element_faults
 from fleetd.config.site import Site, load_site
 from fleetd.errors import ConfigError, ElementsError, Refusal
+from fleetd.kerneltime import kernel_clock_synced
 from fleetd.link.url import SerialLine
 from fleetd.orbit.elements import read_elements
 from fleetd.orbit.elementset import ElementSet

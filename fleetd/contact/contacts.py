@@ -130,6 +130,10 @@ class Contacts:
         self._satellites = {satellite.settings.name: satellite for satellite in satellites}
         self._search_due_s = float("-inf")
 
+    def clock_moved(self) -> None:
+        """Civil time was set, or the machine slept: look at the sky anew at the next turn."""
+        self._search_due_s = float("-inf")
+
     # The loop
 
     async def run(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -177,7 +177,9 @@ async def _lines(records: Subscription, device: str) -> bytes:
 
 
 def _line(record: AnyRecord) -> bytes:
-    return encode_line({"type": _WORDS.get(type(record), "record"), **msgspec.structs.asdict(record)})
+    return encode_line(
+        {"type": _WORDS.get(type(record), "record"), **msgspec.to_builtins(record, builtin_types=(datetime,))}
+    )
 
 
 def _kinds(request: web.Request) -> Sequence[type]:

@@ -41,6 +41,7 @@ from fleetd.daemon.archiving import archiving
 from fleetd.daemon.downlinks import Downlinks, downlinks
 from fleetd.daemon.limits import limits_of
 from fleetd.daemon.orders import NextOrder, Order, Reload
+from fleetd.daemon.timing import clock_watch
 from fleetd.devices import AzEl, Driver
 from fleetd.downlink.desk import Desk
 from fleetd.downlink.reception import Reception
@@ -132,6 +133,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                         "audit witness": Witness(store.audit, hub, clock).run(),
                     }
                 ),
+                alongside({"clock": clock_watch(clock, hub, store, rooms.alarms, rooms.contacts, archive).run()}),
                 alongside({"loop lag": rooms.instruments.lag.run(), "counts": rooms.instruments.counts.watch(hub)}),
                 serving(_house(site, clock, hub, store, rooms, relay, dispatch, archive), site.control),
                 serve_faces(site.faces, Behind(rooms.antennas, rooms.radios, store.audit)),

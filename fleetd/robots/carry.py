@@ -17,14 +17,16 @@ from fleetd.clock import iso_ms
 from fleetd.devices import Outcome, ReadBack
 from fleetd.errors import Declined, DeviceError, FleetError, ReplyTimeout, StoreError
 from fleetd.records import Command, Stage
+from fleetd.robots.expiry import Expiries
 from fleetd.robots.gate import Gate
 from fleetd.robots.journal import Journal
-from fleetd.robots.lane import Lane, set_before
+from fleetd.robots.lane import Lane, set_before, set_within
 from fleetd.robots.settings import RobotsSettings
 from fleetd.store.ledger import Entry
 
 log = structlog.get_logger(__name__)
 
+_LOOK_AGAIN_S = 5.0  # how soon a command is seen to have expired while its machine slept
 PURGED = "purged by a stop"
 T = TypeVar("T")
 
@@ -37,6 +39,7 @@ class Carrier:
         self.journal = journal
         self.gate = gate
         self._clock = journal.clock
+        self.expiries = Expiries(journal.clock)
         self._tasks = tasks
         self._running: set[asyncio.Task[None]] = set()
 
@@ -117,13 +120,14 @@ class Carrier:
     async def _ready(self, lane: Lane, command: Command) -> bool:
         """Whether, before the command expires, the robot is online, no stop waits to be obeyed, and enough is known."""
         since = self._clock.now()
-        while self._left_s(command) > 0:
+        while (left_s := self._left_s(command)) > 0:
+            within_s = min(left_s, _LOOK_AGAIN_S)
             if lane.clear.is_set() and lane.online.is_set():
                 if not self.gate.needs_news(lane, command, since):
                     return True
-                await set_before(lane.robot.poller.news, self._clock, command.expires_at)
-            await set_before(lane.clear, self._clock, command.expires_at)
-            await set_before(lane.online, self._clock, command.expires_at)
+                await set_within(lane.robot.poller.news, self._clock, within_s)
+            await set_within(lane.clear, self._clock, within_s)
+            await set_within(lane.online, self._clock, within_s)
         return False
 
     async def _carry_out(self, lane: Lane, entry: Entry) -> None:
@@ -188,10 +192,12 @@ class Carrier:
 
     async def _expire(self, lane: Lane, command: Command) -> None:
         reason = f"expired at {iso_ms(command.expires_at)} before it could be sent"
+        if self.expiries.unknown(command):
+            reason = "not sent: fleetd was started anew, and while the clock is not synchronised it may be late"
         await self.journal.finish(command, Stage.FAILED, f"{reason}: {lane.trouble}" if lane.trouble else reason)
 
     def _left_s(self, command: Command) -> float:
-        return (command.expires_at - self._clock.now()).total_seconds()
+        return self.expiries.left_s(command)
 
 
 async def _run(act: Coroutine[Any, Any, T], ended: asyncio.Future[T]) -> None:

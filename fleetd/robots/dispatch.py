@@ -165,6 +165,7 @@ class Dispatch:
         entry, result = await self._journal.accept(command, reason, rule)
         if not entry.fresh:
             return self._repeated(lane, command, entry)
+        self._carrier.expiries.note(command)
         await self._journal.audit(command, Stage.ACCEPTED, reason)
         if lane.stops != stops:
             return await self._journal.finish(command, Stage.FAILED, PURGED)
@@ -258,6 +259,7 @@ class Dispatch:
         """Go on with what an earlier run left: stop, ask what became of commands under way, send what still may be."""
         for entry in unfinished:
             command = entry.command
+            self._carrier.expiries.inherit(command)
             lane = self._lanes.get(command.device)
             if lane is None:
                 stage = Stage.UNKNOWN if entry.stage is Stage.STARTED else Stage.FAILED

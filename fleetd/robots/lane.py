@@ -81,6 +81,22 @@ async def set_before(event: asyncio.Event, clock: Clock, until: datetime) -> boo
     return event.is_set() and clock.now() < until
 
 
+async def set_within(event: asyncio.Event, clock: Clock, within_s: float) -> None:
+    """Return once `event` is set, or `within_s` of running time have passed."""
+    if event.is_set():
+        return
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(event.wait()), tasks.create_task(_true_after(clock, within_s))]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+
+
+async def _true_after(clock: Clock, within_s: float) -> bool:
+    await clock.sleep(within_s)
+    return True
+
+
 async def _true_at(clock: Clock, until: datetime) -> bool:
     await clock.sleep_until(until)
     return True

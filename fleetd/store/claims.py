@@ -19,6 +19,12 @@ class Claims:
         self._taken: set[int] = set()
         self._given_up: set[int] = set()
 
+    @property
+    def active(self) -> bool:
+        """Whether the publisher has copies of records."""
+        with self._lock:
+            return self._active
+
     def take(self, seq: int) -> bool:
         """The publisher is about to send a record; False if it is being dropped."""
         with self._lock:

@@ -17,6 +17,7 @@ from fleetd.errors import StoreError
 from fleetd.store.claims import Claims
 from fleetd.store.rows import Draft, Kept, Kind, Lane, Row, draft
 from fleetd.store.table import HIGHEST, Bounds, Table, Tally, Wanted
+from fleetd.store.untimed import Shift
 from fleetd.store.writer import Writer
 
 _MOST_OWED = 1000
@@ -110,6 +111,13 @@ class Outbox:
         return await self._writer.run(
             lambda connection: self._table.delete(connection, ascending), weight=len(ascending)
         )
+
+    async def retime(self, ahead_us: int) -> tuple[int, list[Shift]]:
+        """Civil time is certain and `ahead_us` ahead of running time: put records right that were made before.
+
+        Returns how many were put right here, and by how much all such records are off. Raises StoreError.
+        """
+        return await self._writer.run(lambda connection: self._table.retime(connection, ahead_us))
 
     @contextmanager
     def watched(self, grown: Callable[[Sequence[Row]], None]) -> Iterator[None]:

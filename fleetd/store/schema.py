@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from fleetd.errors import StoreError
-from fleetd.store import alarms, counters, elements, maintenance, table
+from fleetd.store import alarms, counters, elements, maintenance, table, untimed
 from fleetd.store.damage import damage, is_damage
 
 FILE = "fleetd.db"
@@ -19,6 +19,8 @@ VERSION = 1
 _APPLICATION_ID = 0x666C6431  # "fld1"
 _WAL_LIMIT = 16 << 20  # bytes that a checkpointed log may keep on disk
 
+# Added since version 1; they stand beside its tables, so an older fleetd still reads the file.
+_ADDED = elements.TABLES + alarms.TABLES + maintenance.TABLES + counters.TABLES + untimed.TABLES
 _TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value ANY) STRICT;
 CREATE TABLE outbox (
@@ -97,8 +99,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             _check(connection)
         connection.execute(table.INDEX)
         connection.execute("INSERT OR IGNORE INTO about VALUES ('version', ?)", (VERSION,))
-        # Added since version 1; they stand beside its tables, so an older fleetd still reads the file.
-        connection.executescript(elements.TABLES + alarms.TABLES + maintenance.TABLES + counters.TABLES)
+        connection.executescript(_ADDED)
     except BaseException:
         connection.close()
         raise

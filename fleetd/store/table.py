@@ -15,16 +15,18 @@ from typing import NamedTuple
 import msgspec
 
 from fleetd.clock import Clock
+from fleetd.kerneltime import machine_boot
 from fleetd.records import Event, Severity
+from fleetd.store import untimed
 from fleetd.store.claims import Claims
 from fleetd.store.rows import DROPPED_FIRST, Draft, Kind, Lane, Row, checksum, draft, microseconds, runs
+from fleetd.store.untimed import Shift
 
 _ROW_OVERHEAD = 100  # bytes that a row takes beside its body, roughly
 _DROP_STEP = 1000  # rows given up at a time
 _ROWS_A_STATEMENT = 256  # a power of two
 _RANGES_NAMED = 100  # ranges of numbers that a gap event lists
 HIGHEST = (1 << 63) - 1
-_UNTIMED = b'"clock_synced":false'  # the age of such a record is not known
 INDEX = "CREATE INDEX IF NOT EXISTS outbox_urgent ON outbox (seq) WHERE kind <> 'reading'"
 _FROM = {
     None: "outbox WHERE seq > ? AND seq <= ?",
@@ -124,6 +126,8 @@ class Table:
         sums = [checksum(row.seq, row.boot, one) for row, one in zip(new, drafts, strict=True)]
         _insert(connection, new, sums)
         self._new += new
+        if doubtful := [row for row in new if untimed.MARK in row.body]:
+            untimed.note(connection, doubtful, machine_boot(), self._skew_us())
         self._change(
             last_seq=before.last_seq + len(new),
             produced=before.produced + len(new),
@@ -133,6 +137,15 @@ class Table:
         if before.oldest_us is None:
             self._change(oldest_us=next((one.at_us for one in drafts if one.kind is not Kind.NODE), None))
         return self.draft.last_seq
+
+    def retime(self, connection: sqlite3.Connection, ahead_us: int) -> tuple[int, list[Shift]]:
+        """Civil time is certain: see `untimed.settle`. While the publisher has copies nothing is changed in place."""
+        changed, shifts = untimed.settle(connection, machine_boot(), ahead_us, in_place=not self.claims.active)
+        self._find_oldest(connection)
+        return changed, shifts
+
+    def _skew_us(self) -> int:
+        return round((self._clock.boottime() - self._clock.now().timestamp()) * 1e6)
 
     def select(self, connection: sqlite3.Connection, wanted: Wanted) -> list[Row]:
         """The next whole rows after a number; damaged ones are set aside on the way."""
@@ -174,10 +187,8 @@ class Table:
     def _drop_outdated(self, connection: sqlite3.Connection) -> None:
         """Drop what is too old, unless its age is not known; a clock that was just set is no reason to drop either."""
         query = "SELECT seq, at_us, instr(body, ?) FROM outbox WHERE kind <> 'node' ORDER BY seq LIMIT ?"
-        found = connection.execute(query, (_UNTIMED, _DROP_STEP)).fetchall()
-        victims = self._drop(
-            connection, [seq for seq, at_us, untimed in found if not untimed and self._outdated(at_us)]
-        )
+        found = connection.execute(query, (untimed.MARK, _DROP_STEP)).fetchall()
+        victims = self._drop(connection, [seq for seq, at_us, unsure in found if not unsure and self._outdated(at_us)])
         self._find_oldest(connection)
         days = self._bounds.most_age_us / 86_400e6
         self._announce_dropped(connection, victims, f"older than {days:g} days")

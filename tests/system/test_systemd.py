@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetd.clock import timesyncd_synced
+from fleetd.kerneltime import timesyncd_synced
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNIT = SYSTEMD / "fleetd.service"
