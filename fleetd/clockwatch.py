@@ -73,7 +73,7 @@ OnSynced = Callable[[int], Awaitable[None]]
 
 @dataclass(slots=True)
 class ClockWatch:
-    """Looks twice a second. `moved` are called when civil time was set or the machine slept."""
+    """Looks twice a second. `moved` are called when civil time was set, the machine slept, or trust returned."""
 
     clock: Clock
     publish: Callable[[Event], None]
@@ -143,6 +143,8 @@ class ClockWatch:
     async def _tell_trusted(self) -> None:
         if self._trusted is False:
             self._say("clock-synchronised", "the clock is synchronised", Severity.INFO)
+            for moved in self.moved:
+                moved()
         self.alarms.clear(DEVICE, UNSYNCHRONISED)
         ahead_us = round((self.clock.now().timestamp() - self.clock.boottime()) * 1e6)
         for told in self.synced:

@@ -131,8 +131,9 @@ class Contacts:
         self._search_due_s = float("-inf")
 
     def clock_moved(self) -> None:
-        """Civil time was set, or the machine slept: look at the sky anew at the next turn."""
-        self._search_due_s = float("-inf")
+        """Civil time was set, or the machine slept: look at the sky anew at the next turn, if it can be trusted."""
+        if self._clock.synced:
+            self._search_due_s = float("-inf")
 
     # The loop
 
@@ -204,6 +205,8 @@ class Contacts:
         now = self._clock.now()
         for contact in self._diary.waiting():
             antenna = self._site.antennas[contact.antenna]
+            if antenna.settings.require_synced_clock and not self._clock.synced:
+                continue  # nobody knows whether it is due, or missed
             begin = contact.candidate.begin - timedelta(seconds=antenna.settings.pre_position_s)
             if now >= contact.candidate.end:
                 reason = "; ".join(filter(None, ("its time went by", self._held_up(antenna))))

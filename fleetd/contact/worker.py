@@ -103,16 +103,24 @@ class Worker:
         self._plan(measured)
         period_s = self._antenna.settings.tracking_period_s
         due_s = self._clock.monotonic()
-        while (now := self._clock.now()) < self._candidate.end:
-            self._pass_marks(now)
+        latest_s = due_s + (self._candidate.end - self._clock.now()).total_seconds()
+        while not self._is_over(latest_s):
+            self._pass_marks(self._clock.now())
             self._watch_clock()
             await self._tick()
             due_s = max(due_s + period_s, self._clock.monotonic())
             left_s = (self._candidate.end - self._clock.now()).total_seconds()
-            await self._clock.sleep(min(due_s - self._clock.monotonic(), left_s))
+            wait_s = due_s - self._clock.monotonic()
+            await self._clock.sleep(min(wait_s, left_s) if left_s > 0 else wait_s)
         self._watch_clock()
         self._pass_marks(self._clock.now())
         self._conclude()
+
+    def _is_over(self, latest_s: float) -> bool:
+        """Whether LOS has passed: by civil time, or by running time while civil time cannot be trusted."""
+        if self._antenna.settings.require_synced_clock and not self._clock.synced:
+            return self._clock.monotonic() >= latest_s
+        return self._clock.now() >= self._candidate.end
 
     def _plan(self, measured: Measured | None) -> None:
         settings, now = self._antenna.settings, self._clock.now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from fleetd.contact.sky import Outlook, Satellite
 from fleetd.errors import Refusal
 from fleetd.orbit.passes import Station
 from fleetd.orbit.settings import SatelliteSettings
+from fleetd.records import ContactReport
 from fleetd.supervise import Progress
 
 STATION = Station("here", 30.27, 120.15, 20.0)
@@ -314,3 +316,48 @@ async def test_in_high_wind_no_contact_begins_and_afterwards_the_plan_goes_on() 
         await here.until(lambda: here.made.clock.now() > second.los, step_s=60)
         await here.made.advance(2)
         assert [each.reason for each in here.contacts.recent][1:] == ["its time went by; it blows"]
+
+
+async def under_jumps(jumps: int, passes: int) -> None:
+    """Civil time jumps, untrusted, and is set right again; no pass is worked twice, and none missed for it."""
+    chance = random.Random(30)
+    async with site() as here:
+        clock = here.made.clock
+        booked = here.contacts.booked[:passes]
+        due, last_los = [each.id for each in booked], booked[-1].los
+        search, searches = here.contacts._search, []
+
+        async def counted() -> None:
+            await search()
+            searches.append(clock.now())
+
+        here.contacts._search = counted  # type: ignore[method-assign]
+        for number in range(1, jumps + 1):
+            await here.made.advance(chance.uniform(0.0, 2.0 * (last_los - clock.now()).total_seconds() / jumps))
+            by_s = chance.choice((3_600.0, -3_600.0, 86_400.0, -86_400.0))
+            clock.step(by_s)
+            clock.synced = False
+            here.contacts.clock_moved()
+            await here.made.advance(chance.uniform(0.5, 5.0))
+            clock.step(-by_s)
+            clock.synced = True
+            here.contacts.clock_moved()
+            await here.made.advance(1.1)
+            await here.eventually(lambda number=number: len(searches) == number)  # type: ignore[misc]
+        while clock.now() < last_los + timedelta(minutes=2):
+            await here.made.advance(60.0)
+        reports = [each.contact for each in here.made.all_records() if isinstance(each, ContactReport)]
+        assert len(reports) == len(set(reports))  # 0 double actions
+        over = {each.id: each.state for each in here.contacts.recent}
+        assert set(due) <= set(reports)  # 0 missed passes
+        assert {over[each] for each in due} <= {"worked", "degraded"}
+
+
+async def test_row_30_no_pass_is_doubled_or_missed_under_jumps() -> None:
+    await under_jumps(12, passes=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_row_30_the_same_with_a_thousand_jumps() -> None:
+    await under_jumps(1_000, passes=99)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from contact_bench import AOS, LOS, Bench, Flyby, T, bench
@@ -301,3 +302,38 @@ async def test_whatever_happens_it_ends_stopped_and_within_limits(acts: list[tup
         assert made.report().outcome in ("worked", "degraded", "stopped", "failed")
     for verb, to in made.rotator.heard:
         assert verb != "point" or (to is not None and 0 <= to.azimuth_deg <= 450 and 0 <= to.elevation_deg <= 90)
+
+
+async def test_a_pass_outlives_a_clock_that_was_wrong_for_a_while() -> None:
+    """Row 30: civil time jumps by an hour in mid pass, untrusted; nothing points meanwhile, then the pass goes on."""
+    async with bench() as made:
+        task = asyncio.create_task(made.worker().run())
+        await made.until(lambda: made.clock.now() > AOS + timedelta(minutes=3))
+        for by_s in (3_600.0, -3_600.0, 86_400.0, -86_400.0):
+            made.clock.step(by_s)
+            made.clock.synced = False
+            await made.advance(10.0)
+            heard = len(made.rotator.heard)
+            await made.advance(20.0)
+            assert "point" not in [verb for verb, _ in made.rotator.heard[heard:]]
+            made.clock.step(-by_s)
+            made.clock.synced = True
+            heard = len(made.rotator.heard)
+            await made.advance(20.0)
+            assert "point" in [verb for verb, _ in made.rotator.heard[heard:]]
+        await made.until(task.done)
+        report = made.report()
+        assert report.outcome == "degraded"
+        assert timedelta(0) <= report.ended_at - LOS < timedelta(seconds=30)
+        assert made.events().count("contact-ended") == 1
+
+
+async def test_a_contact_ends_by_running_time_if_the_clock_stays_wrong() -> None:
+    async with bench() as made:
+        task = asyncio.create_task(made.worker().run())
+        await made.until(lambda: made.clock.now() > AOS + timedelta(minutes=3))
+        made.clock.step(-86_400.0)
+        made.clock.synced = False
+        await made.until(task.done)
+        assert made.report().outcome == "degraded"
+        assert timedelta(0) <= made.clock.now() + timedelta(days=1) - LOS < timedelta(seconds=60)
