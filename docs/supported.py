@@ -27,6 +27,7 @@ TRIED = {
     "kiss": "its sim over pty and TCP; Dire Wolf 1.6 over TCP, with audio on its other side both ways",
     "icom-civ": f"its sim over pty and TCP, with echo and without; the sim is driven by {HAMLIB}'s `rigctl -m 3081`",
     "little-donkey": "its sim over Modbus TCP, RTU and RTU over TCP; pymodbus' server as the far end",
+    "modbus-switch": "its sim over Modbus TCP, RTU and RTU over TCP; the register map is our own, and no product's",
     "rigctld": f"its sim over TCP; {HAMLIB}'s own `rigctld` with its dummy radio (`-m 1`), with and without `-o`",
     "rotctld": f"its sim over TCP; {HAMLIB}'s own `rotctld` with its dummy rotator (`-m 1`)",
     "servo-rotator": "its sim over Modbus TCP, RTU and RTU over TCP; the register map is our own, and no product's",
@@ -38,7 +39,14 @@ TRIED = {
 REAL: dict[str, str] = {}
 """Real hardware by driver: which unit with which firmware, by whom and when. Nothing has been reported yet."""
 
-TITLES = {"rotator": "Rotators", "rig": "Radios", "tnc": "TNCs", "robot": "Robots", "sensor": "Sensors"}
+TITLES = {
+    "rotator": "Rotators",
+    "rig": "Radios",
+    "tnc": "TNCs",
+    "switch": "Switches",
+    "robot": "Robots",
+    "sensor": "Sensors",
+}
 HEAD = """# Supported devices
 
 What each driver that ships with fleetd is, how it is reached, and what it was tried against. Written by

@@ -1,7 +1,7 @@
 """The mast preamplifier's bypass: a switch that is on while anything is transmitted, or the preamplifier dies.
 
-It is put on before the transmitter, read back, and taken off after it. Nothing else ever moves it: not a lost link, nor
-the end of the daemon, since the transmitter may be on then.
+It is put on before the transmitter, read back once it has settled, and taken off after it. Nothing else ever moves it:
+not a lost link, nor the end of the daemon, since the transmitter may be on then.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ _LOOK_EVERY_S = 5.0
 class Preamp:
     """The bypass of one antenna; run `supervision.run(preamp.device, preamp.work)` beside it."""
 
-    def __init__(self, device: Device, supervision: Supervision) -> None:
+    def __init__(self, device: Device, supervision: Supervision, settle_s: float) -> None:
         self.device = device
+        self._settle_s = settle_s
         self._supervision = supervision
         self._clock: Clock = supervision.clock
 
@@ -46,6 +47,7 @@ class Preamp:
         switch: Switch = self.device.online()
         try:
             await exchange(switch.turn(on=on))
+            await self._clock.sleep(self._settle_s)
             return await exchange(switch.is_on())
         except DeviceError as error:
             error.named(self.device.name)

@@ -94,14 +94,13 @@ class Radio:
         await self._ask(self._lane.order(lambda rig: rig.set_mode(side, mode)))
 
     async def on(self, still: Callable[[], None], /) -> None:
-        """Bypass the preamplifier, let the relay settle, and key; `still` is asked just before that.
+        """Bypass the preamplifier, see that it is, and key; `still` is asked just before that.
 
         Where the TNC keys, all but the keying is done. Raises Refusal or DeviceError; `off` is due all the same.
         """
         self._transmitting = True
         if self.preamp is not None:
             await self.preamp.bypass()
-            await self._settle()
         still()
         if self._lease is not None:
             self._lease.arm()
@@ -123,7 +122,7 @@ class Radio:
         if self._lease is not None:
             self._lease.release()
         if self.preamp is not None and self._transmitting:
-            await self._settle()
+            await self.clock.sleep(self.settings.preamp_settle_ms / 1000)
             try:
                 await self.preamp.restore()
             except DeviceError as error:
@@ -216,9 +215,6 @@ class Radio:
         hz = await rig.tuned(side)
         self._stands[side], self._read_at = hz, self.clock.now()
         return hz
-
-    async def _settle(self) -> None:
-        await self.clock.sleep(self.settings.preamp_settle_ms / 1000)
 
     async def _ask(self, answer: Awaitable[T]) -> T:
         try:

@@ -250,7 +250,8 @@ async def _under_maintenance(maintenance: Maintenance) -> AsyncIterator[None]:
 def _radio(
     antenna: AntennaSettings, devices: Mapping[str, SupervisedDevice], supervision: Supervision, hub: Hub, guard: Guard
 ) -> Radio:
-    preamp = Preamp(devices[antenna.radio.preamp].device, supervision) if antenna.radio.preamp else None
+    switch, settle_s = antenna.radio.preamp, antenna.radio.preamp_settle_ms / 1000
+    preamp = Preamp(devices[switch].device, supervision, settle_s) if switch else None
     return Radio(antenna.radio, devices[str(antenna.rig)].device, supervision, hub, preamp, guard)
 
 

@@ -23,6 +23,7 @@ from fleetd_hil.sims import (
     kiss,
     little_donkey,
     modbus,
+    modbus_switch,
     rigctld,
     rotctld,
     servo,
@@ -90,6 +91,11 @@ class RigctldOptions(RigOptions):
     """The same behind a server; `vfo_mode` 0 as if it had been begun without -o."""
 
     vfo_mode: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchOptions:
+    """A relay; there is nothing to choose about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +188,10 @@ def _servo(options: Options, _seed: int, faults: Faults, number: int) -> Unit:
     return servo.ServoUnit(load_map("servo-rotator"), chosen.build(chosen.azimuth_min_deg), faults, number)
 
 
+def _switch(_options: Options, _seed: int, faults: Faults, number: int) -> Unit:
+    return modbus_switch.ModbusSwitchUnit(load_map("modbus-switch"), faults, number)
+
+
 def _robot(options: Options, seed: int, faults: Faults, number: int) -> Unit:
     streets = _streets(seed)
     start = (number - 1) % len(streets.stops) + 1
@@ -226,6 +236,13 @@ KINDS: Mapping[str, SimKind] = {
             (*little_donkey.FAULTS, *modbus.FAULTS),
             RobotBuild,
             unit=_robot,
+        ),
+        SimKind(
+            "modbus-switch",
+            "one relay of a board with a contact on it, one Modbus unit",
+            (*modbus_switch.FAULTS, *modbus.FAULTS),
+            SwitchOptions,
+            unit=_switch,
         ),
         SimKind("rigctld", "Hamlib's radio server; a TCP port", rigctld.FAULTS, RigctldOptions, alone=_rigctld),
         SimKind("rotctld", "Hamlib's rotator server; a TCP port", rotctld.FAULTS, RotatorOptions, alone=_rotctld),

@@ -1,0 +1,1 @@
+"""An output of a Modbus relay board as a switch."""
