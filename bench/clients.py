@@ -1,9 +1,10 @@
 """What polls in the benchmarks, each kind a process of its own that prints its CPU time a poll.
 
-    python -m bench.clients KIND HOST:PORT ROBOTS
+    python -m bench.clients KIND HOST:PORT ROBOTS [PORT OF A BROKER]
 
 fleetd: the daemon's own driver, poll loop and filter. pymodbus: one client a robot, read and sleep, nothing decoded.
-limit: a bare asyncio Protocol that sends and counts.
+bridge: the same, decoded and published at QoS 1 to a broker by aiomqtt. limit: a bare asyncio Protocol that sends and
+counts.
 """
 
 from __future__ import annotations
@@ -105,6 +106,34 @@ async def _alone(
         await measured(lambda: polls[0])
 
 
+async def bridge(host: str, port: int, robots: int, broker_port: int) -> None:
+    """The usual bridge: what the plain loop reads, scaled, as JSON to a broker."""
+    import aiomqtt
+    from pymodbus.client import AsyncModbusTcpClient
+    from pymodbus.exceptions import ModbusException
+
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+    polls, misses = [0], [0]
+    specs = [spec for spec in bench_map().values if spec.table == "input" and spec.address >= FIRST]
+    shown = [(spec.name, spec.address - FIRST, spec.scale or 1.0) for spec in specs]
+    async with aiomqtt.Client("127.0.0.1", broker_port, max_inflight_messages=100) as mqtt:
+
+        async def poll(client: Any, phase_s: float) -> None:
+            topic = f"bench/{phase_s:.6f}/reading"
+            await asyncio.sleep(phase_s)
+            while True:
+                try:
+                    answer = await client.read_input_registers(FIRST, count=REGISTERS, device_id=1)
+                    values = {name: answer.registers[index] * scale for name, index, scale in shown}
+                    await mqtt.publish(topic, json.dumps(values), qos=1)
+                    polls[0] += 1
+                except (ModbusException, aiomqtt.MqttError):
+                    misses[0] += 1
+                await asyncio.sleep(POLL_S)
+
+        await _alone(robots, polls, [AsyncModbusTcpClient(host, port=port) for _ in range(robots)], poll)
+
+
 class Bare(asyncio.Protocol):
     """Sends one prepared request and counts answers."""
 
@@ -134,18 +163,23 @@ async def limit(host: str, port: int, robots: int) -> None:
     await measured(lambda: Bare.answers)
 
 
-KINDS = {"fleetd": (fleetd, True), "pymodbus": (pymodbus, False), "limit": (limit, True)}
+KINDS = {
+    "fleetd": (fleetd, True),
+    "pymodbus": (pymodbus, False),
+    "bridge": (bridge, False),
+    "limit": (limit, True),
+}
 
 
 def main(arguments: list[str]) -> None:
     """Run one kind and print what it cost."""
-    kind, address, robots = arguments
+    kind, address, *numbers = arguments
     host, _, port = address.rpartition(":")
     work, as_daemon = KINDS[kind]
     if as_daemon:
         spare_the_collector()
     with asyncio.Runner(loop_factory=loop_factory() if as_daemon else None) as runner:
-        runner.run(work(host, int(port), int(robots)))
+        runner.run(work(host, int(port), *map(int, numbers)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The far ends of the benchmarks, each a process of its own: many robots on TCP that cost next to nothing, and a paced
 serial line of simulated ones.
 
-    python -m bench.farend tcp                          prints the port
-    python -m bench.farend rtu BAUD UNITS [UNIT ...]    prints the pty; the units named are dead
+    python -m bench.farend tcp [ADDRESSES]                    prints the port, and a line for each stop that is written
+    python -m bench.farend hung                               prints the port of something that hears and never answers
+    python -m bench.farend rtu BAUD UNITS NOISE [UNIT ...]    prints the pty; the units named are dead
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import selectors
 import struct
 import sys
+import time
 from select import select
 from typing import Any
 
@@ -22,13 +24,16 @@ from fleetd_hil.line import Pace
 from fleetd_hil.sims.modbus import ModbusSim
 
 _MBAP = struct.Struct(">HHHBBHH")
+_READS = (3, 4)
+_STOP = 5  # the only coil that is written
+_STOP_LATCHED = 5  # the register whose lowest bit says so
 
 
 class Robots(asyncio.Protocol):
     """One connection to a robot that drives: of its forty registers a dozen change from poll to poll."""
 
     def __init__(self) -> None:
-        self._cells = list(bench_map().samples[0].input[FIRST])
+        self._cells = [IDENTITY] * FIRST + list(bench_map().samples[0].input[FIRST])
         self._polls = 0
         self._transport: Any = None
 
@@ -36,22 +41,34 @@ class Robots(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        transaction, _, _, unit, function, address, count = _MBAP.unpack(data)
-        if address == 0:
-            cells = [IDENTITY] * count
-        else:
+        while data:
+            size = 6 + data[5]
+            self._answer(data[:size])
+            data = data[size:]
+
+    def _answer(self, request: bytes) -> None:
+        transaction, _, _, unit, function, address, count = _MBAP.unpack_from(request)
+        if function not in _READS:
+            self._taken(function)
+            self._transport.write(struct.pack(">HHH", transaction, 0, 6) + request[6:12])
+            return
+        if address == FIRST:
             self._drive()
-            cells = self._cells
         head = struct.pack(">HHHBBB", transaction, 0, 3 + 2 * count, unit, function, 2 * count)
-        self._transport.write(head + struct.pack(f">{count}H", *cells[:count]))
+        self._transport.write(head + struct.pack(f">{count}H", *self._cells[address : address + count]))
+
+    def _taken(self, function: int) -> None:
+        if function == _STOP:
+            say(f"{time.monotonic():.6f}")
+            self._cells[_STOP_LATCHED] |= 1
 
     def _drive(self) -> None:
         self._polls += 1
         cells, step = self._cells, self._polls % 100
-        for index, low in ((4, 4000), (5, 9000), (7, 0x9000), (9, 0xC000), (10, 5100), (11, 1200), (17, 0x3039)):
-            cells[index] = low + step
-        cells[20], cells[21], cells[22] = 0xFFB0 + step % 8, step, 400 + step
-        cells[31], cells[35] = 100 + step, 200 + step
+        for address, low in ((6, 4000), (7, 9000), (9, 0x9000), (11, 0xC000), (12, 5100), (13, 1200), (19, 0x3039)):
+            cells[address] = low + step
+        cells[22], cells[23], cells[24] = 0xFFB0 + step % 8, step, 400 + step
+        cells[33], cells[37] = 100 + step, 200 + step
 
 
 _AWAKE_S = 0.0004
@@ -87,10 +104,19 @@ class Cells:
         """Takes all, does nothing."""
 
 
-async def serve_tcp() -> None:
-    """Any number of robots at one port, one a connection."""
-    server = await asyncio.get_running_loop().create_server(Robots, "127.0.0.1", 0, backlog=4096)
-    say(str(server.sockets[0].getsockname()[1]))
+def address_of(number: int) -> str:
+    """The loopback address of the `number`-th of many robots that have one each."""
+    return f"127.{1 + number // 250}.{number % 250 + 1}.1"
+
+
+async def serve_tcp(protocol: type[asyncio.Protocol], addresses: int) -> None:
+    """Any number of them at one port of 127.0.0.1, one a connection, and of so many other addresses."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
+    port = server.sockets[0].getsockname()[1]
+    if addresses:
+        await loop.create_server(protocol, [address_of(number) for number in range(addresses)], port)
+    say(str(port))
     await asyncio.Event().wait()
 
 
@@ -113,10 +139,10 @@ def say(text: str) -> None:
 
 def main(arguments: list[str]) -> None:
     """Serve until killed."""
-    if arguments[0] == "tcp":
+    if arguments[0] in ("tcp", "hung"):
         import uvloop
 
-        uvloop.run(serve_tcp())
+        uvloop.run(serve_tcp(Robots if arguments[0] == "tcp" else asyncio.Protocol, sum(map(int, arguments[1:]))))
         return
     baud, units, noise, *dead = map(int, arguments[1:])
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(FineSelector())) as runner:

@@ -8,7 +8,6 @@ task here: the bus acts when it is asked, when bytes arrive and when a timer run
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from functools import partial
@@ -78,7 +77,8 @@ class Bus(asyncio.Protocol):
     def __init__(self, url: LinkUrl) -> None:
         self.url = url
         self._loop = asyncio.get_running_loop()
-        self._lanes: tuple[deque[Ask], ...] = tuple(deque() for _ in Lane)
+        # Lists, for they are short, and an empty deque takes 600 bytes: there may be ten thousand lines.
+        self._lanes: tuple[list[Ask], ...] = tuple([] for _ in Lane)
         self._transport: asyncio.Transport | None = None
         self._lost: str | None = None
         self._gone = asyncio.Event()

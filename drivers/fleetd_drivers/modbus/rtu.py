@@ -110,7 +110,7 @@ class RtuBus(Bus):
         if in_step or (suspect and not ask.repeated and wire.reread(request, ())):
             ask.repeated = ask.repeated or not in_step
             health.took(now, self._clear_at - ask.sent_s)
-            self._lanes[ask.lane].appendleft(ask)
+            self._lanes[ask.lane].insert(0, ask)
         else:
             self._answered(ask, pdu, now, self._clear_at - ask.sent_s, suspect=suspect)
         self._pump()
@@ -142,7 +142,7 @@ class RtuBus(Bus):
         now = monotonic()
         if self._clear_at <= now:
             self._blocked_since = None
-            self._lanes[ask.lane].popleft()
+            del self._lanes[ask.lane][0]
             self._send(ask, now)
         elif self._blocked_since is None or now - self._blocked_since <= ask.within_s:
             self._blocked_since = self._blocked_since or now
@@ -155,7 +155,7 @@ class RtuBus(Bus):
         self._blocked_since = None
         for queue in self._lanes:
             while queue:
-                ask = queue.popleft()
+                ask = queue.pop(0)
                 ask.settle(ReplyTimeout(why, asked=f"unit {ask.unit} {ask.request}"))
 
     def _next(self) -> Ask | None:
@@ -164,7 +164,7 @@ class RtuBus(Bus):
             while queue:
                 if queue[0].wanted:
                     return queue[0]
-                queue.popleft()
+                del queue[0]
         return None
 
     def _wait(self) -> None:

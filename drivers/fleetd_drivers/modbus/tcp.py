@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from time import monotonic
 from weakref import WeakKeyDictionary
 
@@ -99,20 +98,18 @@ class TcpBus(Bus):
                 return ask
         return None
 
-    def _first(self, queue: deque[Ask]) -> Ask | None:
+    def _first(self, queue: list[Ask]) -> Ask | None:
         """Take the first request out whose unit is free; the others keep their order."""
-        held: list[Ask] = []
-        found: Ask | None = None
-        while queue and found is None:
-            ask = queue.popleft()
-            if not ask.wanted:
+        at = 0
+        while at < len(queue):
+            ask = queue[at]
+            if ask.wanted and ask.unit in self._busy:
+                at += 1
                 continue
-            if ask.unit in self._busy:
-                held.append(ask)
-            else:
-                found = ask
-        queue.extendleft(reversed(held))
-        return found
+            del queue[at]
+            if ask.wanted:
+                return ask
+        return None
 
     def _send(self, ask: Ask) -> None:
         self._transaction = transaction = (self._transaction + 1) & 0xFFFF
