@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -78,6 +79,26 @@ def serve(
     order = Order(sim, link, count, others or (), fault or (), options or (), from_stdin, seed, baud, parity.value)
     for violation in asyncio.run(serve_until_told(order, parse_clock(clock), typer.echo)):
         typer.echo(f"{sim}: against the rules: {violation}", err=True)
+
+
+@app.command()
+def ground(
+    satellite: Annotated[
+        list[str], typer.Option(help="KIND:ELEMENTS:DOWNLINK_HZ:UPLINK_HZ, KIND tmall-international or candy-tin.")
+    ],
+    station: Annotated[str, typer.Option(help="LATITUDE,LONGITUDE,METRES of the station.")] = "30.27,120.15,20",
+    clock: Annotated[str | None, typer.Option(help="The scene's time: EPOCH xRATE [@ANCHOR].")] = None,
+    report: Annotated[Path | None, typer.Option(help="Keep count of every frame's fate in this JSON file.")] = None,
+) -> None:
+    """Serve a whole station under satellites that send: GS-232B rotator, CI-V radio and KISS TNC in one world.
+
+    Prints one JSON line with the three links when ready; runs until SIGTERM. The TNC hears what is pointed at and tuned
+    to, and the satellites obey authenticated orders.
+    """
+    from fleetd_hil.ground import Sky, parse_satellite, parse_station, serve_ground
+
+    sky = Sky(parse_station(station), [parse_satellite(each) for each in satellite])
+    asyncio.run(serve_ground(sky, parse_clock(clock), report, typer.echo))
 
 
 @app.command("list")

@@ -26,6 +26,9 @@ class Seen:
     numbers: dict[str, set[int]] = field(default_factory=dict)
     duplicates: int = 0
     readings: int = 0
+    frames: int = 0
+    packets: int = 0
+    """Readings that were decoded from frames."""
     rotator: dict[str, Any] = field(default_factory=dict)
     newest: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: dict[str, str] = field(default_factory=dict)
@@ -51,7 +54,10 @@ class Seen:
                 self.statuses[device] = message["state"]
             case [device, "reading"]:
                 self.readings += 1
+                self.packets += "packet" in message
                 self.newest[device] = message
+            case [_, "frame"]:
+                self.frames += 1
             case [_, "result"]:
                 self.results[message["id"]] = message
             case ["contact"]:

@@ -86,12 +86,14 @@ async def _demo(folder: Path, rate: float, seed: int, console: Console) -> tuple
         async with scene(folder, clock, serving, seed) as stage:
             robots = ROBOTS_ON_TCP + ROBOTS_ON_RTU
             console.print(
-                f"sims: a GS-232B rotator, {robots} robots and a weather station; files in {folder}", soft_wrap=True
+                f"sims: two satellites, a station under them, {robots} robots and a weather mast; files in {folder}",
+                soft_wrap=True,
             )
             seen = Seen()
             async with _observing(stage, seen):
                 last = await _play(stage, seen, console)
-            summary = _summary(seen, last, _totals(folder / "fleetd.log"), clock, time.monotonic() - began)
+            totals = _totals(folder / "fleetd.log")
+            summary = _summary(seen, last, totals, _heard(stage.air), clock, time.monotonic() - began)
             return summary, [*_faults(summary), *_faults_in_the_wind(seen)]
 
 
@@ -192,8 +194,18 @@ def _totals(log: Path) -> dict[str, Any]:
     return rests[-1]
 
 
-def _summary(seen: Seen, last: Picture, totals: Mapping[str, Any], clock: ScaledClock, wall_s: float) -> dict[str, Any]:
-    """Produced and acknowledged are fleetd's own counts; lost is what the observer has not seen of them."""
+def _heard(air: Path) -> int:
+    """How many frames were sent while their satellite was in view, pointed at and tuned to, as the sky knows it."""
+    counts: dict[str, dict[str, Any]] = json.loads(air.read_text())
+    return sum(count["heard"] for count in counts.values())
+
+
+def _summary(
+    seen: Seen, last: Picture, totals: Mapping[str, Any], heard: int, clock: ScaledClock, wall_s: float
+) -> dict[str, Any]:
+    """Produced and acknowledged are fleetd's own counts; lost is what the observer has not seen of them, or, for
+    frames, of what the sky let through.
+    """
     worked = [contact for contact in seen.contacts if contact["outcome"] == "worked"]
     errors = [contact["max_pointing_error_deg"] for contact in worked if contact["max_pointing_error_deg"] is not None]
     squares = [
@@ -203,8 +215,8 @@ def _summary(seen: Seen, last: Picture, totals: Mapping[str, Any], clock: Scaled
         "contacts_worked": len(worked),
         "max_pointing_error_deg": round(max(errors), 3) if errors else None,
         "rms_pointing_error_deg": round(math.sqrt(sum(squares) / len(squares)), 3) if squares else None,
-        "frames_received": 0,
-        "frames_lost": 0,
+        "frames_received": seen.frames,
+        "frames_lost": heard - seen.frames,
         "robots_online": sum(robot["state"] == "online" for robot in last.robots),
         "readings_produced": totals["readings_produced"],
         "readings_acked": totals["readings_acked"],
@@ -221,6 +233,8 @@ def _faults(summary: dict[str, Any]) -> list[str]:
     faults = []
     if summary["contacts_worked"] < CONTACTS:
         faults.append(f"{summary['contacts_worked']} of {CONTACTS} contacts were worked")
+    if summary["frames_lost"] or not summary["frames_received"]:
+        faults.append(f"{summary['frames_lost']} frames were lost, and {summary['frames_received']} received")
     if summary["readings_lost"]:
         faults.append(f"{summary['readings_lost']} readings were lost")
     if summary["commands_failed"] or summary["commands_succeeded"] < len(ERRANDS):

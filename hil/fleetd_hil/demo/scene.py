@@ -26,8 +26,13 @@ WEATHER_UNIT = 10
 # at which a robot would rightly stop; the demo is about other things.
 PATIENT = ("--options", "heartbeat_timeout_s=60")
 
+STATION = "30.27,120.15,20"
+SATELLITES = (
+    f"candy-tin:{SITE_FILE.parent / 'elements' / 'candy-tin.json'}:437225000:145925000",
+    f"tmall-international:{SITE_FILE.parent / 'elements' / 'tmall-international.json'}:437525000:145950000",
+)
+
 SIMS: Mapping[str, tuple[str, ...]] = {
-    "rotator": ("gs232b", "--link", "pty"),
     "robots": ("little-donkey", "--link", "tcp://127.0.0.1:0", "--count", str(ROBOTS_ON_TCP), *PATIENT),
     "bus": (
         *("little-donkey", "--link", "pty", "--baud", "19200", "--count", str(ROBOTS_ON_RTU)),
@@ -54,6 +59,11 @@ class Scene:
         return self.folder / "control.sock"
 
     @property
+    def air(self) -> Path:
+        """What the sky knows of every frame."""
+        return self.folder / "air.json"
+
+    @property
     def overlay(self) -> Path:
         return self.folder / "overlay.yaml"
 
@@ -63,31 +73,23 @@ async def scene(folder: Path, clock: ScaledClock, broker: RunningBroker, seed: i
     """All sims of the demo running on `clock`, and an overlay for `fleetd --hil` in `folder`."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(name: str, words: tuple[str, ...]) -> str:
+        async def start(name: str, words: tuple[str, ...]) -> dict[str, Any]:
             log = folder / f"sim-{name}.log"
-            serve = [
-                sys.executable,
-                "-m",
-                "fleetd_hil.cli",
-                "serve",
-                *words,
-                *(_gust(clock) if name == "bus" else ()),
-                "--clock",
-                str(clock),
-                "--seed",
-                str(seed),
-            ]
-            process = await stack.enter_async_context(child(f"sim {name}", serve, log=log))
-            link: str = (await first_json_line(f"sim {name}", process, log))["link"]
-            return link
+            command = [sys.executable, "-m", "fleetd_hil.cli", *words, "--clock", str(clock)]
+            process = await stack.enter_async_context(child(f"sim {name}", command, log=log))
+            return await first_json_line(f"sim {name}", process, log)
 
+        over = tuple(word for satellite in SATELLITES for word in ("--satellite", satellite))
+        ground = ("ground", *over, "--station", STATION, "--report", str(folder / "air.json"))
+        commands = {name: ("serve", *words, "--seed", str(seed)) for name, words in SIMS.items()} | {"ground": ground}
+        commands["bus"] += _gust(clock)
         # All are let come up before one that failed is spoken of, so that each is there to be ended.
-        started = await asyncio.gather(*(start(*each) for each in SIMS.items()), return_exceptions=True)
+        started = await asyncio.gather(*(start(*each) for each in commands.items()), return_exceptions=True)
         links: dict[str, str] = {}
-        for name, link in zip(SIMS, started, strict=True):
-            if isinstance(link, BaseException):
-                raise link
-            links[name] = link
+        for name, ready in zip(commands, started, strict=True):
+            if isinstance(ready, BaseException):
+                raise ready
+            links |= ready["links"] if name == "ground" else {name: ready["link"]}
         built = Scene(folder, clock, broker, links)
         built.overlay.write_text(yaml.safe_dump(overlay(built), sort_keys=False))
         yield built
@@ -103,6 +105,8 @@ def overlay(built: Scene) -> dict[str, Any]:
     """What stands in place of the site's own links and surroundings."""
     devices: dict[str, Any] = {
         "dish-rotator": {"link": built.links["rotator"]},
+        "dish-rig": {"link": built.links["rig"]},
+        "dish-tnc": {"link": built.links["tnc"]},
         "weather": {"link": built.links["bus"]},
     }
     for number in range(1, ROBOTS_ON_TCP + 1):
