@@ -245,7 +245,10 @@ class Contacts:
 
     def _trajectory(self, candidate: Candidate) -> Trajectory:
         station = self._site.outlook.station
-        return Trajectory.of(candidate.elements, station, candidate.begin - _MARGIN, candidate.end + _MARGIN)
+        # Radio and TNC are at work as soon as the antenna takes up its position.
+        early_s = max((antenna.settings.pre_position_s for antenna in self._site.antennas.values()), default=0.0)
+        begin = candidate.begin - timedelta(seconds=early_s) - _MARGIN
+        return Trajectory.of(candidate.elements, station, begin, candidate.end + _MARGIN)
 
     def _onward(self, contact: Contact) -> Onward | None:
         """The contact that follows on the same antenna, if it does so soon."""

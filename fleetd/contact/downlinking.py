@@ -30,7 +30,10 @@ class ContactScene:
 
     def circumstances(self) -> Circumstances:
         """Where the satellite is now, how far off the antenna points, and by how much its signal is shifted."""
-        look = self._sky.at(self._station.clock.now())
+        try:
+            look = self._sky.at(self._station.clock.now())
+        except ValueError:
+            return Circumstances()  # so long after its end that nobody has worked out where the satellite went
         return Circumstances(
             azimuth_deg=round(look.azimuth_deg % 360, 2),
             elevation_deg=round(look.elevation_deg, 2),
@@ -42,7 +45,10 @@ class ContactScene:
         measured = self._station.measured
         if measured is None:
             return None
-        then = self._sky.at(measured.at)
+        try:
+            then = self._sky.at(measured.at)
+        except ValueError:
+            return None
         return round(measured.position.separation_deg(AzEl(then.azimuth_deg, then.elevation_deg)), 2)
 
     def _doppler_hz(self, look: Any) -> float | None:

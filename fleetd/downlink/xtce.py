@@ -195,7 +195,8 @@ def _read(path: Path, settings: XtceSettings) -> tuple[Any, dict[str, _Kept]]:
     for name, parameter in definition.parameters.items():
         unit = parameter.parameter_type.unit or ""
         low, high = ranges.get(parameter.parameter_type.name, (None, None))
-        kept[name] = _Kept(" ".join(unit) if isinstance(unit, tuple) else unit, low, high)
+        parts = unit if isinstance(unit, tuple) else (unit,)  # strings of lxml, which no encoder takes for text
+        kept[name] = _Kept(" ".join(str(part) for part in parts), low, high)
     return definition, kept
 
 

@@ -25,6 +25,7 @@ from fleetd.gate import FrameGate
 from fleetd.hub import Hub, Subscription
 from fleetd.records import AnyRecord, Event, Frame, Telemetry
 from fleetd.store.frames import FrameArchive, FrameWish
+from fleetd.store.rows import draft
 from fleetd.supervise import Device, Progress, Supervision
 
 T = datetime(2026, 11, 29, 6, 0, tzinfo=UTC)
@@ -144,6 +145,7 @@ async def test_a_frame_in_a_contact_is_archived_with_its_circumstances_and_decod
         assert (reading.device, reading.at, reading.frame, reading.packet) == ("tmall-international", T, 1, "beacon")
         assert reading.values["battery_v"] == 7.89
         assert reading.onboard_ahead_s == 1.5
+        assert b'"battery_v":7.89' in draft(reading).body
         assert made.events() == []
 
 

@@ -45,6 +45,7 @@ async def test_a_beacon_in_engineering_and_raw_values() -> None:
     assert [type(value) for value in found.values.values()] == [str, float, float, float, int, int, int]
     assert found.raw == {"mode": 1, "battery_v": 7890, "battery_percent": 190, "temperature_c": -35}
     assert found.units["battery_v"] == "V"
+    assert {type(text) for text in found.units.values()} == {str}
     assert found.onboard_at == datetime.fromtimestamp(ONBOARD_S, UTC)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-_AGEING_PER_CYCLE = 0.0002
+_AGEING_PER_CYCLE = 0.0001
 
 
 class Status(IntEnum):
