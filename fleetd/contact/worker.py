@@ -85,12 +85,12 @@ class Worker:
         """Work the contact until LOS; returns when the antenna has been left safe and the report published."""
         try:
             with self._antenna.hold.by_contact(self.contact.id):
-                try:
-                    tuned = self._tuning.worked() if self._tuning else nullcontext()
-                    async with self._downlink.listening(), tuned:  # the transmitter is off before all else ends
-                        await self._work()
-                finally:
-                    await self._leave()
+                async with self._downlink.listening():
+                    try:
+                        async with self._tuning.worked() if self._tuning else nullcontext():
+                            await self._work()  # on every way out the transmitter is off first,
+                    finally:
+                        await self._leave()  # then the antenna stopped, then all else
         except Refusal as no:
             self._end("stopped" if no.rule == "stopped" else "refused", no.reason)
         finally:
