@@ -118,6 +118,7 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_faces(data),
         *_limits(data, devices),
         *_groups(data, devices),
+        *_vda5050(data, devices),
     ]
     return [positions.line(place, text) for place, text in found]
 
@@ -266,6 +267,16 @@ def _groups(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
         for index, member in enumerate(members if isinstance(members, list) else ()):
             if isinstance(member, str) and member not in known:
                 yield (*place, index), f"there is no robot {member!r}{nearest(member, known)}"
+
+
+def _vda5050(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """Only robots can be spoken for."""
+    section = data.get("vda5050") if isinstance(data, dict) else None
+    named = section.get("robots") if isinstance(section, dict) else None
+    known = sorted(str(each.name) for each in devices if each.spec and each.spec.capability == "robot")
+    for name in named if isinstance(named, dict) else ():
+        if name not in known:
+            yield ("vda5050", "robots", name), f"there is no robot {name!r}{nearest(str(name), known)}"
 
 
 def _shared(url: LinkUrl) -> bool:

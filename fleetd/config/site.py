@@ -34,6 +34,7 @@ from fleetd.robots.settings import RobotsSettings
 from fleetd.settings import Name, Settings
 from fleetd.store.settings import StoreSettings
 from fleetd.strictyaml import Positions, load_strict, validate
+from fleetd.vda5050.settings import Vda5050Settings
 
 
 class LogSettings(Settings):
@@ -82,6 +83,7 @@ class Site(Settings):
     antennas: tuple[AntennaSettings, ...] = ()
     contacts: ContactsSettings = Field(default_factory=ContactsSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
+    vda5050: Vda5050Settings | None = None
     robots: RobotsSettings = Field(default_factory=RobotsSettings)
     alarms: AlarmsSettings = Field(default_factory=AlarmsSettings)
     devices: tuple[DeviceSettings, ...] = ()

@@ -40,6 +40,7 @@ from fleetd.daemon.alongside import alongside
 from fleetd.daemon.archiving import archiving
 from fleetd.daemon.downlinks import Downlinks, downlinks
 from fleetd.daemon.limits import limits_of
+from fleetd.daemon.mastered import Mastered
 from fleetd.daemon.orders import NextOrder, Order, Reload
 from fleetd.daemon.timing import clock_watch
 from fleetd.devices import AzEl, Driver
@@ -112,11 +113,13 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
 
         await rooms.alarms.restore()
         signatures = await Signatures.known(site.site, rooms.access, store.counters, clock)
-        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures)
+        mastered = Mastered(site, rooms.fleet, dispatching, clock)
+        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures, mastered.guests)
         journal = Journal(store, hub, clock)
         try:
             async with (
                 archiving(site, clock, hub) as archive,
+                mastered.living(hub),
                 alongside({"relay": relay.run()}),
                 alongside({"fleet": rooms.fleet.watch(hub), **_alarm_watches(site, rooms.alarms, hub)}),
                 rooms.elements.begun(),

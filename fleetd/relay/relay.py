@@ -33,6 +33,7 @@ from fleetd.records import (
     Reading,
     Severity,
 )
+from fleetd.relay.guest import Guest
 from fleetd.relay.intake import Intake
 from fleetd.relay.publisher import Publisher
 from fleetd.relay.settings import RelaySettings, parse_broker
@@ -71,7 +72,9 @@ class Relay:
         site: str,
         on_command: Callable[[Command], Awaitable[None]],
         signatures: Signatures | None = None,
+        guests: Sequence[Guest] = (),
     ) -> None:
+        self._guests = guests
         self._settings = settings
         self._store = store
         self._hub = hub
@@ -204,7 +207,11 @@ class Relay:
 
     async def _work(self, uplink: Uplink, will: Row, tasks: asyncio.TaskGroup) -> None:
         await self._store.outbox.append([self._node_status("online", will.seq)])
+        if self._guests:
+            uplink.window = max(1, uplink.window - 1)  # a guest has one message on its way at a time
         async with asyncio.TaskGroup() as work:
+            for guest in self._guests:
+                work.create_task(guest.attend(uplink), name=f"relay guest {type(guest).__name__}")
             work.create_task(uplink.keep(), name="relay keep-alive")
             work.create_task(self._publisher.run(uplink, will), name="relay publisher")
             work.create_task(self._take_commands(uplink, tasks), name="relay commands")
@@ -221,6 +228,8 @@ class Relay:
         """Publish `offline` in its own words, then go; what fails here is sent or found out after the next start."""
         with suppress(UplinkLost, Rejected, StoreError, TimeoutError):
             async with asyncio.timeout(_LEAVE_WITHIN_S):
+                for guest in self._guests:
+                    await guest.farewell(uplink)
                 await uplink.deliver(self._addressing(will)[0])
                 await self._store.outbox.delete([will.seq])
                 await self._publisher.settle()
@@ -263,6 +272,8 @@ class Relay:
         while True:
             try:
                 await uplink.subscribe(command_filter(self._site))
+                for topic_filter in [each for guest in self._guests for each in guest.filters]:
+                    await uplink.subscribe(topic_filter)
             except Rejected as refusal:  # a cluster that elects its leader refuses for a while
                 failures += 1
                 say = log.warning if failures == 1 else log.debug
@@ -276,7 +287,8 @@ class Relay:
     async def _take_commands(self, uplink: Uplink, tasks: asyncio.TaskGroup) -> None:
         taken = 0
         async for incoming in uplink.messages():
-            self._intake.take(incoming, tasks)
+            if not any(guest.take(incoming) for guest in self._guests):
+                self._intake.take(incoming, tasks)
             taken += 1
             if taken % _TAKEN_IN_A_ROW == 0:
                 await asyncio.sleep(0)  # a flood of commands leaves the others their turns

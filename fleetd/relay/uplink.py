@@ -137,6 +137,13 @@ class Uplink:
         self._answers[packet_id] = answer
         self._line.send(packet)
 
+    def tell(self, message: Message) -> None:
+        """Send a message at QoS 0: nobody acknowledges it. Raises UplinkLost."""
+        if not self._line.open:
+            raise self._lost()
+        packet = encode.tell(message.topic, message.payload, retain=message.retain and self._retains, level=self._level)
+        self._line.send(packet)
+
     async def deliver(self, message: Message) -> None:
         """Publish a message and wait for its PUBACK. Raises UplinkLost and Rejected."""
         answered: asyncio.Future[Rejected | None] = self._promise()

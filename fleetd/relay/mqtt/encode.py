@@ -48,6 +48,11 @@ def publish(topic: str, payload: bytes, packet_id: int, *, retain: bool, level: 
     )
 
 
+def tell(topic: str, payload: bytes, *, retain: bool, level: int) -> bytes:
+    """PUBLISH at QoS 0 (3:3.3, 5:3.3)."""
+    return _packet(0x31 if retain else 0x30, _text(topic) + (b"\x00" if level == V5 else b"") + payload)
+
+
 def puback(packet_id: int) -> bytes:
     """PUBACK that says yes; without a code in both versions (3:3.4, 5:3.4.2.1)."""
     return b"\x40\x02" + packet_id.to_bytes(2, "big")
