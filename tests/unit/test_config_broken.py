@@ -40,7 +40,7 @@ BROKEN = [
         "site: test\n",
         "site: test\nsattelites: []\n",
         [
-            "2:1: sattelites: unknown key, perhaps satellites; known are site, station, store, archive, control, relay, satellites, downlink, elements, antennas, contacts, access, robots, alarms, devices, faces, guard, log"
+            "2:1: sattelites: unknown key, perhaps satellites; known are site, station, store, archive, control, relay, satellites, downlink, elements, antennas, contacts, access, vda5050, robots, alarms, devices, faces, guard, log"
         ],
     ),
     (
