@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -23,11 +24,12 @@ from fleetd.contact.clearance import SLACK_DEG
 from fleetd.contact.hold import Hold
 from fleetd.contact.interlock import Interlock, Sun
 from fleetd.contact.lane import Lane, exchange
+from fleetd.contact.motion import Motion
 from fleetd.contact.pursuit import Thrift
 from fleetd.contact.scale import Scale
 from fleetd.contact.settings import AntennaSettings
 from fleetd.devices import AzEl, Guarded, Rotator
-from fleetd.errors import BadReply, DeviceError, LinkLost, Refusal
+from fleetd.errors import BadReply, Declined, DeviceError, LinkLost, Refusal, ReplyTimeout
 from fleetd.guard.guard import Guard, Lease, unguarded
 from fleetd.hub import Hub
 from fleetd.records import Quality, Reading
@@ -43,6 +45,11 @@ _PUBLISH_PERIOD_S = 1.0
 _TURN_LOOK_S = 1.0
 _AT_REST_DEG = 0.05  # nearer than any controller counts; a coarser one shows exactly what it was sent
 _FRESH_S = 1.0  # an older position is asked for anew before a way is judged from it
+_CLOSE_LOOK_S = 0.75  # between two looks at what is under way
+_BLIND_AFTER, _BLIND_S = (
+    2,
+    10.0,
+)  # so many positions in a row that could not be read; and for how long none is asked for
 _COMMANDED = ("commanded_azimuth_deg", "commanded_elevation_deg")
 
 
@@ -95,7 +102,14 @@ class Antenna:
         self.interlock = Interlock(settings, self.clock, sun)
         self.thrift = Thrift(settings.dead_band_deg, settings.min_command_interval_s, settings.moves_per_hour)
         self.hold = Hold(settings.name, self.clock, settings.operator_lease_s)
+        self.motion = Motion.of(self.interlock.axes, settings.settles_within_deg)
+        self.barred = ""
+        """Why its motors are not to be used at present; '' if they are."""
+        self.blind = ""
+        """Why its position is not known, so that it is turned without; '' if it is."""
         self.measured: Measured | None = None
+        self._unread = 0
+        self._blind_until_s = float("-inf")
         self._supervision = supervision
         self._hub = hub
         self._lane = Lane[Rotator](lambda: f"is {device.state}: {device.reason}")
@@ -199,6 +213,10 @@ class Antenna:
         self.hold.stopped(by)
         await self._ask(self._lane.stop(self._halt))
 
+    async def brake(self) -> None:
+        """Stop its motors and leave it to whoever holds it. Raises DeviceError if it cannot be reached."""
+        await self._ask(self._lane.stop(self._halt))
+
     async def measure(self) -> Measured:
         """Ask where it points, now. Raises DeviceError."""
         return await self._ask(self._lane.order(self._read))
@@ -239,10 +257,12 @@ class Antenna:
     async def _serve(self, rotator: Rotator, lease: Lease) -> None:
         lost = False
         self.interlock.controller = rotator.limits
+        self.motion = Motion.of(self.interlock.axes, self.settings.settles_within_deg)
         try:
             with self._lane.opened():  # whoever sees it online may give orders, which wait for these two
                 await exchange(self._halt(rotator))
-                await exchange(self._read(rotator))
+                with suppress(Declined):  # a rotator that shows nothing can be turned all the same
+                    await exchange(self._read(rotator))
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._lane.serve(rotator), name=f"{self.name}-lane")
                     tasks.create_task(self._look(), name=f"{self.name}-look")
@@ -259,11 +279,19 @@ class Antenna:
                 await self._leave(rotator)
 
     async def _look(self) -> None:
-        """Measure now and then while nobody else does."""
+        """Measure while nobody else does: now and then, and closely while it moves or should."""
         while True:
-            await self.clock.sleep(self.settings.idle_period_s)
-            if self.clock.monotonic() - self._measured_at_s >= self.settings.idle_period_s / 2:
-                await self.measure()
+            await self.clock.sleep(_CLOSE_LOOK_S)
+            age_s = self.clock.monotonic() - self._measured_at_s
+            if age_s >= (_CLOSE_LOOK_S if self._to_be_watched else self.settings.idle_period_s):
+                with suppress(Declined):
+                    await self.measure()
+
+    @property
+    def _to_be_watched(self) -> bool:
+        """Whether it is under way and no contact looks at it often enough."""
+        tracked = self.hold.contact is not None and self.settings.tracking_period_s <= _FRESH_S
+        return not tracked and self.motion.under_way(self.clock.monotonic())
 
     async def _go_on(self) -> None:
         """Send it on where one turn was not enough to come to where somebody wants it."""
@@ -301,10 +329,13 @@ class Antenna:
     async def _halt(self, rotator: Rotator) -> None:
         self._commanded = self._bound_for = None
         await rotator.stop()
+        self.motion.halted(self.clock.monotonic())
         if self._lease is not None:
             self._lease.release()
 
     async def _send(self, rotator: Rotator, target: AzEl, *, by_time: bool) -> None:
+        if self.barred:
+            raise Refusal("motor", f"{self.name} is not turned: {self.barred}")
         self.interlock.check(target, by_time=by_time)
         turn = self.interlock.turn(await self._start(rotator), target) if self.interlock.hindrances else target
         self._bound_for = None
@@ -315,6 +346,7 @@ class Antenna:
             await rotator.point(turn)
             self._commanded = turn
             self.thrift.sent(self.clock.monotonic())
+            self.motion.sent(turn, self.clock.monotonic())
         if turn != target and not by_time:  # whoever tracks asks again by himself
             self._bound_for = target
             self._bound.set()
@@ -322,6 +354,12 @@ class Antenna:
     async def _start(self, rotator: Rotator) -> AzEl:
         """Where it stands, for judging a way from there; where it was sent, on each axis that has come so near."""
         measured = self.measured
+        if self.blind or self.motion.frozen:
+            if self.commanded is None:
+                raise Refusal(
+                    "feedback", f"nobody knows where {self.name} stands, so no way past what it may not look at"
+                )
+            return self.commanded
         if measured is None or self.clock.monotonic() - self._measured_at_s > _FRESH_S:
             measured = await self._read(rotator)
         here, sent = measured.position, self.commanded or measured.position
@@ -332,9 +370,13 @@ class Antenna:
 
     async def _read(self, rotator: Rotator) -> Measured:
         asked_at = self.clock.now()
-        shown = await rotator.where()
-        if not (math.isfinite(shown.azimuth_deg) and math.isfinite(shown.elevation_deg)):
-            raise BadReply("the rotator's position is no finite number", answered=f"{shown}")
+        shown = await self._shown(rotator)
+        if self.motion.wild(shown, self.clock.monotonic()):
+            asked_at = self.clock.now()
+            shown = await self._shown(rotator)
+            if self.motion.wild(shown, self.clock.monotonic()):
+                raise Declined("its position jumps about", asked="position", answered=f"{shown}")
+        self.motion.take(shown, self.clock.monotonic())
         self.measured = Measured(asked_at + (self.clock.now() - asked_at) / 2, self.scale.in_sky(shown))
         self._measured_at_s = self.clock.monotonic()
         if self._lease is not None and self._commanded is not None and self._near(shown, self._commanded):
@@ -349,6 +391,21 @@ class Antenna:
     def _near(shown: AzEl, sent: AzEl) -> bool:
         away_deg = max(abs(shown.azimuth_deg - sent.azimuth_deg), abs(shown.elevation_deg - sent.elevation_deg))
         return away_deg <= _AT_REST_DEG
+
+    async def _shown(self, rotator: Rotator) -> AzEl:
+        """What its scale shows. After some positions in a row that could not be read none is asked for for a while."""
+        if self.clock.monotonic() < self._blind_until_s:
+            raise Declined(f"its position is not asked for at present: {self.blind}", asked="position")
+        try:
+            shown = _finite(await rotator.where())
+        except (ReplyTimeout, BadReply, Declined) as error:
+            self._unread += 1
+            if self._unread >= _BLIND_AFTER:
+                self.blind = str(error)
+                self._blind_until_s = self.clock.monotonic() + _BLIND_S
+            raise
+        self._unread, self.blind = 0, ""
+        return shown
 
     def _target(self, to: AzEl) -> AzEl:
         return self.interlock.shown_for(to)
@@ -382,3 +439,9 @@ class Antenna:
             },
             absent=unknown,
         )
+
+
+def _finite(shown: AzEl) -> AzEl:
+    if not (math.isfinite(shown.azimuth_deg) and math.isfinite(shown.elevation_deg)):
+        raise BadReply("the rotator's position is no finite number", answered=f"{shown}")
+    return shown

@@ -73,6 +73,8 @@ class AntennaSettings(Settings):
     """Least time between two moves of a contact, where relays or a controller ask for it."""
     moves_per_hour: Annotated[int, Field(ge=12, le=100_000)] | None = None
     """Most moves of contacts in any hour, to spare relays; the last quarter is spread out. Left out: no such limit."""
+    settles_within_deg: Annotated[float, Field(ge=0.1, le=20)] = 3.0
+    """How near to where it was sent an axis may come to rest; farther off it is due to move, and is watched for it."""
     pre_position_s: PositiveSeconds = 120.0
     """How long before AOS the antenna is sent to the start of its path."""
     setup_s: Annotated[float, Field(ge=0, le=3600)] = 10.0

@@ -27,6 +27,7 @@ from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
 from fleetd.contact.maintenance import Maintenance
+from fleetd.contact.motorwatch import MotorWatch
 from fleetd.contact.preamp import Preamp
 from fleetd.contact.radio import Radio
 from fleetd.contact.settings import AntennaSettings
@@ -88,6 +89,7 @@ class Rooms:
     contacts: Contacts
     maintenance: Maintenance
     winds: Mapping[str, WindWatch]
+    motors: Mapping[str, MotorWatch]
     alarms: Alarms
     receptions: Mapping[str, Reception]
     desk: Desk
@@ -125,6 +127,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 rooms.elements.begun(),
                 _under_maintenance(rooms.maintenance),
                 rooms.guard.on_duty(_guard_alarm(rooms.alarms)),
+                alongside({f"motors of {name}": watch.run() for name, watch in rooms.motors.items()}),
                 alongside({f"wind for {name}": watch.run() for name, watch in rooms.winds.items()}),
                 alongside({f"frames of {name}": each.keep() for name, each in rooms.receptions.items()}),
                 alongside(_device_loops(rooms)),
@@ -211,6 +214,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
             for settings in site.antennas
             if settings.wind is not None
         },
+        motors={name: MotorWatch(antenna, alarms) for name, antenna in antennas.items()},
         alarms=alarms,
         receptions=receptions,
         desk=Desk(frames.archive, frames.decoders, hub, receptions),

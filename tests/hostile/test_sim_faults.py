@@ -115,8 +115,17 @@ def test_gs232b_motor_faults_begin_and_end_on_time() -> None:
     assert ask(over, b"C\r", 60.0) == b"AZ=100\r\n"
 
 
-@pytest.mark.parametrize("kind", FAULTS, ids=lambda kind: kind.name)
-def test_no_gs232b_fault_keeps_it_from_stopping(kind: object) -> None:
+def test_a_welded_relay_does() -> None:
+    sim = sim_with("runaway@3+60")
+    ask(sim, b"M100\r", 0.0)
+    ask(sim, b"S\r", 5.0)
+    assert ask(sim, b"C\r", 60.0) > b"AZ=300"
+    ask(sim, b"S\r", 64.0)
+    assert ask(sim, b"C\r", 70.0) == ask(sim, b"C\r", 90.0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FAULTS if kind.name != "runaway"], ids=lambda kind: kind.name)
+def test_no_other_gs232b_fault_keeps_it_from_stopping(kind: object) -> None:
     sim = sim_with(kind.name)  # type: ignore[attr-defined]
     ask(sim, b"M400\r", 0.0)
     ask(sim, b"S\r", 5.0)

@@ -66,6 +66,11 @@ class Rotator:
         self._since_s = clock.monotonic()
 
     @property
+    def told(self) -> list[tuple[str, AzEl | None]]:
+        """What was heard that is no question."""
+        return [each for each in self.heard if each[0] != "where"]
+
+    @property
     def moving(self) -> bool:
         return self._target is not None and self.position() != self._target
 

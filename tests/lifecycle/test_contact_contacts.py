@@ -125,7 +125,7 @@ async def test_a_running_contact_is_cancelled_with_stop_and_park() -> None:
         here.contacts.cancel(first.id, "ada")
         await here.made.advance(2)
         assert [(each.state, each.reason) for each in here.contacts.recent] == [("cancelled", "by ada")]
-        assert here.made.verbs()[-2:] == ["stop", "point"]
+        assert [verb for verb, _ in here.made.rotator.told[-2:]] == ["stop", "point"]
         assert here.made.report().outcome == "cancelled"
         assert "running" not in here.states()
 

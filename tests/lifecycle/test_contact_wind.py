@@ -61,7 +61,7 @@ async def test_row_13_high_wind_stows_within_two_seconds_and_nothing_else_moves(
         await site.blow(20.0, advance_s=5.0)
         assert made.verbs().count("point") == 0, "the limit itself is still allowed"
         await site.blow(20.1, advance_s=2.0)
-        assert made.rotator.heard[-1] == ("point", STOW)
+        assert made.rotator.told[-1] == ("point", STOW)
         with pytest.raises(
             Refusal, match=r"dish is stowed: wind_gust_m_s of weather is 20\.1, above 20, the limit"
         ) as no:
@@ -78,7 +78,7 @@ async def test_row_13_a_silent_sensor_counts_as_high_wind_after_a_minute() -> No
         await site.blow(3.0, quality=Quality.STALE)  # an old value once more is no news
         await site.blow(None)
         await site.made.advance(3.0)
-        assert site.made.rotator.heard[-1] == ("point", STOW)
+        assert site.made.rotator.told[-1] == ("point", STOW)
         assert "weather has given no wind_gust_m_s for 61 s, more than 60" in site.alarm().text
 
 
@@ -151,7 +151,7 @@ async def test_people_at_work_are_safe_from_it() -> None:
         assert made.verbs().count("point") == 0
         await made.unlock()
         await site.blow(30.0, advance_s=3.0)
-        assert made.rotator.heard[-1] == ("point", STOW)
+        assert made.rotator.told[-1] == ("point", STOW)
 
 
 def test_a_calm_broken_by_silence_begins_anew() -> None:

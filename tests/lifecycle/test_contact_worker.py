@@ -53,7 +53,7 @@ async def test_a_pass_is_worked_from_pre_position_to_park() -> None:
     assert made.events() == [
         "contact-pre-position", "contact-aos", "contact-culmination", "contact-los", "contact-ended",
     ]  # fmt: skip
-    assert made.rotator.heard[-3:-1] == [("stop", None), PARK]
+    assert made.rotator.told[-2:] == [("stop", None), PARK]
     assert made.antenna.hold.owner is None
 
 
@@ -113,7 +113,7 @@ async def test_an_operators_cancellation_stops_and_parks() -> None:
         task.cancel()
         await made.advance(0.1)
         assert task.cancelled()
-        assert made.rotator.heard[-2:] == [("stop", None), PARK]
+        assert made.rotator.told[-2:] == [("stop", None), PARK]
         report = made.report()
     assert (report.outcome, report.reason) == ("cancelled", "by ada")
     assert report.samples == pytest.approx(180, abs=2)
@@ -134,7 +134,7 @@ async def test_without_a_park_policy_it_is_left_where_it_is() -> None:
     async with bench(park_policy="never") as made:
         await worked(made)
         assert made.verbs()[-1] in ("stop", "where")
-        assert PARK not in made.rotator.heard[-3:]
+        assert made.rotator.told[-1] == ("stop", None)
 
 
 async def test_an_operators_stop_ends_the_contact_where_it_stands() -> None:
@@ -249,7 +249,7 @@ async def test_cancelled_at_every_await_it_stops_and_parks() -> None:
             await advancing
             await made.advance(0.1)
             assert task.done()
-            assert made.rotator.heard[-2:] == [("stop", None), PARK], rounds
+            assert made.rotator.told[-2:] == [("stop", None), PARK], rounds
             assert made.report().outcome == "cancelled"
 
 

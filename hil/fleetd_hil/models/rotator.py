@@ -32,7 +32,7 @@ class RotatorBuild:
 
 
 class Axis:
-    """One motor and its scale. `seized`, `reversed` and `overshoot_deg` break it; all may change at any time."""
+    """One motor and its scale. `seized`, `reversed`, `welded` and `overshoot_deg` break it, at any time."""
 
     def __init__(self, build: AxisBuild, start_deg: float) -> None:
         self.build = build
@@ -40,6 +40,7 @@ class Axis:
         self.seized = False
         self.reversed = False
         self.overshoot_deg = 0.0
+        self.welded = False
         self._motion = Motion(start_deg, build.acceleration_deg_s2, build.acceleration_deg_s2)
         self._target_deg: float | None = None
         self._via_deg: float | None = None
@@ -84,6 +85,8 @@ class Axis:
         self._motion.step(dt_s, self._aim_deg(), cruise)
 
     def _aim_deg(self) -> float | None:
+        if self.welded and self.moving:
+            return self.build.high_deg if self._motion.velocity > 0 else self.build.low_deg
         if not self.reversed or self._target_deg is None or self._target_deg == self.position_deg:
             return self._target_deg
         return self.build.low_deg if self._target_deg > self.position_deg else self.build.high_deg

@@ -5,13 +5,18 @@ A controller asks for what it shows and tells the axes where to go. Not here: an
 
 from __future__ import annotations
 
+import math
+
 from fleetd_hil.faults import FaultKind, Faults
 from fleetd_hil.models.rotator import RotatorModel
 
 FAULTS = (
     FaultKind("frozen", "the reported position stands still while the antenna moves"),
     FaultKind("seized", "the motors do not turn"),
+    FaultKind("stalled", "the azimuth motor does not turn"),
     FaultKind("wrong-way", "the azimuth motor turns the wrong way"),
+    FaultKind("runaway", "a relay welds: the azimuth motor, once it turns, turns on to its end stop"),
+    FaultKind("noise", "each position is beside the true one, by so much at most", 1.0, "deg"),
     FaultKind("overshoot", "each move runs past its target and settles", 4.0, "deg"),
     FaultKind("glitch", "each tenth position is far off in azimuth", 60.0, "deg"),
     FaultKind("wrapped", "the azimuth is reported as a bearing: 10 for 370"),
@@ -56,6 +61,10 @@ class Antenna:
         if (off_deg := self._fault("glitch", at_s)) is not None and self._told % 10 == 0:
             build = self.model.azimuth.build
             azimuth_deg = build.low_deg + (azimuth_deg + off_deg - build.low_deg) % (build.high_deg - build.low_deg)
+        if (most_deg := self._fault("noise", at_s)) is not None:
+            # The same each time it is run, and no pattern that a motor could make.
+            azimuth_deg += most_deg * math.sin(2.4 * self._told)
+            elevation_deg += most_deg * math.sin(3.9 * self._told)
         if self._fault("wrapped", at_s) is not None:
             azimuth_deg %= 360
         return azimuth_deg, elevation_deg
@@ -66,9 +75,12 @@ class Antenna:
         elif self._frozen is None:
             self._frozen = self._true()
         self.model.azimuth.reversed = self._fault("wrong-way", at_s) is not None
+        self.model.azimuth.welded = self._fault("runaway", at_s) is not None
         for axis in self.model.axes:
             axis.seized = self._fault("seized", at_s) is not None
             axis.overshoot_deg = self._fault("overshoot", at_s) or 0.0
+        if self._fault("stalled", at_s) is not None:
+            self.model.azimuth.seized = True
 
     def _true(self) -> tuple[float, float]:
         return self.model.azimuth.position_deg, self.model.elevation.position_deg
