@@ -53,7 +53,7 @@ async def test_a_pass_is_worked_from_pre_position_to_park() -> None:
     assert made.events() == [
         "contact-pre-position", "contact-aos", "contact-culmination", "contact-los", "contact-ended",
     ]  # fmt: skip
-    assert made.rotator.told[-2:] == [("stop", None), PARK]
+    assert made.rotator.told[-3:-1] == [("stop", None), PARK]
     assert made.antenna.hold.owner is None
 
 
