@@ -186,6 +186,8 @@ class Tuning:
             way.forget()
 
     def _range_rate(self, periods: float) -> float:
-        """The range rate so many periods from now."""
+        """The range rate so many periods from now; before AOS that of AOS, where the radio waits for it."""
         ahead = timedelta(seconds=self.radio.settings.doppler_period_s * periods)
-        return self.sky.at(self.radio.clock.now() + ahead).range_rate_km_s
+        candidate = self.contact.candidate
+        when = min(max(self.radio.clock.now() + ahead, candidate.begin), candidate.end)
+        return self.sky.at(when).range_rate_km_s
