@@ -197,6 +197,17 @@ class Pollable(Protocol):
         ...
 
 
+class LinkQuality(msgspec.Struct, frozen=True):
+    """How the line to a device does. A driver that knows has it as its property `link_quality`."""
+
+    answer_ms: float | None
+    """How long the device thinks before it answers, smoothed; None before the first answer."""
+    silences: int
+    """Questions in a row that it has left without a usable answer."""
+    bus_time_share: float
+    """How much of its line's time it took over the last minute, 0 to 1."""
+
+
 @runtime_checkable
 class Sensor(Protocol):
     """Measures."""

@@ -10,7 +10,9 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 
+import msgspec
 import structlog
 
 from fleetd.clock import Clock, Slots
@@ -19,6 +21,8 @@ from fleetd.errors import DeviceError, Quarantined
 from fleetd.records import DeviceState, DeviceStatus
 
 log = structlog.get_logger(__name__)
+
+_ERRORS_KEPT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,13 @@ class Progress:
         return sorted(loop for loop, due in self._due.items() if due < now)
 
 
+class PastError(msgspec.Struct, frozen=True):
+    """When a device failed, and how."""
+
+    at: datetime
+    text: str
+
+
 @dataclass(slots=True)
 class Device:
     """A configured, supervised device and where it stands."""
@@ -67,6 +78,8 @@ class Device:
     state: DeviceState = DeviceState.OFFLINE
     reason: str = "not connected yet"
     failures: int = 0
+    errors: list[PastError] = field(default_factory=list)
+    """What went wrong last, the newest at the end; few of them."""
     driver: Driver | None = None
 
     def online(self) -> Driver:
@@ -122,6 +135,7 @@ class Supervision:
     def failed(self, device: Device, error: DeviceError) -> None:
         """The connection or an exchange failed; the first of a row is a warning, its repeats are debug."""
         device.failures += 1
+        device.errors = [*device.errors[1 - _ERRORS_KEPT :], PastError(self.clock.now(), str(error))]
         say = log.warning if device.failures == 1 else log.debug
         say("device failed", device=device.name, reason=str(error), failures=device.failures)
         self._enter(device, _state_after(device, error), error.reason)

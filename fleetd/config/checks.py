@@ -119,6 +119,7 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_limits(data, devices),
         *_groups(data, devices),
         *_vda5050(data, devices),
+        *_zones(data, devices),
     ]
     return [positions.line(place, text) for place, text in found]
 
@@ -277,6 +278,19 @@ def _vda5050(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
     for name in named if isinstance(named, dict) else ():
         if name not in known:
             yield ("vda5050", "robots", name), f"there is no robot {name!r}{nearest(str(name), known)}"
+
+
+def _zones(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """What a zone refuses is something that some robot of the site could be told."""
+    robots = data.get("robots") if isinstance(data, dict) else None
+    zones = robots.get("zones") if isinstance(robots, dict) else None
+    known = sorted({action for each in devices if each.spec for action in each.spec.actions})
+    for name, zone in zones.items() if isinstance(zones, dict) else ():
+        refused = zone.get("refuses") if isinstance(zone, dict) else None
+        for index, action in enumerate(refused if isinstance(refused, list) else ()):
+            if isinstance(action, str) and action not in known:
+                text = f"no robot of this site knows {action!r}{nearest(action, known)}"
+                yield ("robots", "zones", name, "refuses", index), text
 
 
 def _shared(url: LinkUrl) -> bool:

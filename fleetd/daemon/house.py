@@ -64,6 +64,7 @@ from fleetd.robots.dispatch import Dispatch
 from fleetd.robots.fleet import Fleet, Member
 from fleetd.robots.journal import Journal
 from fleetd.robots.poll import Poller, Rhythm
+from fleetd.robots.zones import Zones
 from fleetd.store.store import Store
 from fleetd.supervise import Backoff, Device, Progress, Supervision
 
@@ -123,7 +124,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 archiving(site, clock, hub) as archive,
                 mastered.living(hub),
                 alongside({"relay": relay.run()}),
-                alongside({"fleet": rooms.fleet.watch(hub), **_alarm_watches(site, rooms.alarms, hub)}),
+                alongside({**_fleet_watches(site, rooms.fleet, hub, clock), **_alarm_watches(site, rooms.alarms, hub)}),
                 rooms.elements.begun(),
                 _under_maintenance(rooms.maintenance),
                 rooms.guard.on_duty(_guard_alarm(rooms.alarms)),
@@ -206,7 +207,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         radios=radios,
         gates=gates,
         pollers=pollers,
-        fleet=Fleet(members, site.robots.places, site.robots.groups),
+        fleet=Fleet(members, site.robots.places, site.robots.groups, Zones(site.robots.zones)),
         contacts=contacts,
         maintenance=Maintenance(antennas, store.maintenance, clock, hub.publish),
         winds={
@@ -221,6 +222,13 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         instruments=Instruments(progress, ports),
         guard=guard,
     )
+
+
+def _fleet_watches(site: Site, fleet: Fleet, hub: Hub, clock: Clock) -> dict[str, Coroutine[Any, Any, None]]:
+    return {
+        "fleet": fleet.watch(hub),
+        "fleet in a line": fleet.summarise(hub, clock, site.robots.summary_s),
+    }
 
 
 def _alarm_watches(site: Site, alarms: Alarms, hub: Hub) -> dict[str, Coroutine[Any, Any, None]]:

@@ -29,6 +29,7 @@ from fleetd.robots.journal import Journal
 from fleetd.robots.judge import CONFIRM, STOP, judge, judge_id, judge_time, resolve
 from fleetd.robots.lane import Lane
 from fleetd.robots.settings import RobotsSettings
+from fleetd.robots.zones import Zones
 from fleetd.store.ledger import Entry
 
 log = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ class Dispatch:
         Leaving cancels what is under way; the next run asks the robots what became of it. Raises StoreError.
         """
         async with asyncio.TaskGroup() as tasks:
-            carrier = Carrier(settings, journal, Gate(access, Consents()), tasks)
+            carrier = Carrier(settings, journal, Gate(access, Consents(), Zones(settings.zones)), tasks)
             dispatch = cls(settings, fleet, carrier)
             try:
                 await dispatch._take_up(await journal.store.ledger.unfinished())

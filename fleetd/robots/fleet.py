@@ -9,13 +9,17 @@ from datetime import datetime
 
 import msgspec
 
-from fleetd.devices import ActionSpec
+from fleetd.clock import Clock
+from fleetd.devices import ActionSpec, LinkQuality
 from fleetd.errors import Refusal
 from fleetd.hub import Hub
-from fleetd.records import DeviceState, Quality, Reading, Result, Value
+from fleetd.records import DeviceState, Event, Quality, Reading, Result, Value
+from fleetd.robots.changes import Changes
 from fleetd.robots.judge import ALL, listed
 from fleetd.robots.poll import Poller
 from fleetd.robots.settings import Place
+from fleetd.robots.zones import Zones
+from fleetd.supervise import PastError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,9 @@ class RobotSummary(msgspec.Struct, frozen=True, kw_only=True):
     longitude_deg: float | None
     speed_m_s: float | None
     stop_latched: bool | None
+    rssi_dbm: float | None
+    link: LinkQuality | None
+    """How its line does; None where its driver cannot say, or is not connected."""
     last_result: Result | None
     """How far its newest command has come."""
 
@@ -61,6 +68,8 @@ class RobotDetail(RobotSummary, frozen=True, kw_only=True):
     values: Mapping[str, Value]
     absent: Mapping[str, str]
     actions: Mapping[str, ActionSpec]
+    errors: tuple[PastError, ...]
+    """What went wrong with it last, newest first."""
 
 
 class FleetSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,17 +92,30 @@ class Fleet:
     members: Mapping[str, Member]
     places: Mapping[str, Place]
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    zones: Zones = field(default_factory=lambda: Zones({}))
+    _changes: Changes = field(default_factory=Changes)
     _readings: dict[str, Reading] = field(default_factory=dict)
     _results: dict[str, Result] = field(default_factory=dict)
 
     async def watch(self, hub: Hub) -> None:
-        """For ever: keep the newest reading and the newest result of each robot."""
+        """For ever: keep the newest reading and the newest result of each robot, and publish what changed."""
         with hub.subscribe("fleet", Reading, Result) as records:
             async for record in records:
                 if isinstance(record, Reading) and record.device in self.members:
                     self._readings[record.device] = record
+                    for event in (*self._changes.of(record), *self.zones.crossed(record)):
+                        hub.publish(event)
                 elif isinstance(record, Result) and record.device in self.members:
                     self._results[record.device] = record
+
+    async def summarise(self, hub: Hub, clock: Clock, period_s: float) -> None:
+        """For ever: publish the fleet in one line, each `period_s` if it is another than before."""
+        told: FleetSummary | None = None
+        while True:
+            await clock.sleep(period_s)
+            if self.members and (now := self.summary()) != told:
+                told = now
+                hub.publish(_summary_event(now, clock))
 
     def list(self) -> list[RobotSummary]:
         """One line a robot, by name."""
@@ -108,6 +130,7 @@ class Fleet:
             values=reading.values if reading else {},
             absent=reading.absent if reading else {},
             actions=member.actions,
+            errors=tuple(reversed(member.poller.device.errors)),
         )
 
     def member(self, name: str) -> Member:
@@ -124,20 +147,23 @@ class Fleet:
 
     def summary(self) -> FleetSummary:
         """The fleet in one line."""
-        robots = self.list()
-        states = Counter(robot.state for robot in robots)
-        online = [robot for robot in robots if robot.state is DeviceState.ONLINE]
+        states = Counter(member.poller.device.state for member in self.members.values())
+        said = {name: reading.values for name, reading in self._readings.items()}
+        online = [
+            said.get(name, {})
+            for name, member in self.members.items()
+            if member.poller.device.state is DeviceState.ONLINE
+        ]
+        charges = (_number(values.get("battery_charge_percent")) for values in online)
         return FleetSummary(
-            robots=len(robots),
+            robots=len(self.members),
             online=states[DeviceState.ONLINE],
             stale=states[DeviceState.STALE],
             offline=states[DeviceState.OFFLINE],
             quarantined=states[DeviceState.QUARANTINED],
-            stop_latched=sum(robot.stop_latched is True for robot in robots),
-            modes=dict(Counter(robot.mode or "unknown" for robot in online)),
-            lowest_battery_percent=min(
-                (robot.battery_percent for robot in online if robot.battery_percent is not None), default=None
-            ),
+            stop_latched=sum(values.get("stop_latched") is True for values in said.values()),
+            modes=dict(Counter(_text(values.get("state")) or "unknown" for values in online)),
+            lowest_battery_percent=min((charge for charge in charges if charge is not None), default=None),
         )
 
     def _summary(self, member: Member) -> RobotSummary:
@@ -158,6 +184,8 @@ class Fleet:
             longitude_deg=_number(values.get("longitude_deg")),
             speed_m_s=_number(values.get("speed_m_s")),
             stop_latched=_flag(values.get("stop_latched")),
+            rssi_dbm=_number(values.get("rssi_dbm")),
+            link=getattr(device.driver, "link_quality", None),
             last_result=self._results.get(device.name),
         )
 
@@ -165,6 +193,19 @@ class Fleet:
         if stop is None:
             return None
         return next((name for name, place in self.places.items() if place.stop == stop), str(stop))
+
+
+def _summary_event(summary: FleetSummary, clock: Clock) -> Event:
+    counts = ", ".join(f"{count} {mode}" for mode, count in sorted(summary.modes.items()))
+    return Event(
+        at=clock.now(),
+        clock_synced=clock.synced,
+        source="fleet",
+        name="fleet-summary",
+        text=f"{summary.online} of {summary.robots} robots online{f' ({counts})' if counts else ''}, "
+        f"{summary.stop_latched} stopped",
+        detail=msgspec.to_builtins(summary),
+    )
 
 
 def _text(value: Value) -> str | None:

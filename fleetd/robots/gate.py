@@ -16,6 +16,7 @@ from fleetd.records import Command, Quality, Reading
 from fleetd.robots.consent import Consents
 from fleetd.robots.interlocks import is_hazardous, judge_interlocks
 from fleetd.robots.lane import Lane
+from fleetd.robots.zones import Zones
 
 _FRESH = timedelta(seconds=1)
 """A reading that stands against a command as it comes in counts if it is no older; else the next one is waited for."""
@@ -23,22 +24,23 @@ _FRESH = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Interlocks and consent, for all robots of a site."""
+    """Interlocks, zones and consent, for all robots of a site."""
 
     access: Access
     consents: Consents
+    zones: Zones
 
     def at_entry(self, lane: Lane, command: Command, now: datetime) -> bool:
         """Whether the command has to wait for a second person. Raises Refusal if its robot stands against it now."""
         reading = _believed(lane)
         if reading is not None and now - reading.at <= _FRESH:
-            judge_interlocks(_action(lane, command), reading)
+            self._judge(lane, command, reading)
         return self._lacks_consent(lane, command, lane.robot.poller.newest)  # looked at again before it is sent
 
     def needs_news(self, lane: Lane, command: Command, since: datetime) -> bool:
         """Whether, to let the command pass or not, a newer reading is needed than the robot's newest."""
         action = _action(lane, command)
-        if not action.interlocks and not action.harmless_when:
+        if not action.interlocks and not action.harmless_when and not self.zones.rule(action.name):
             return False
         reading = _believed(lane)
         if reading is None:
@@ -54,10 +56,14 @@ class Gate:
             return Refusal("confirm", f"{command.action} is hazardous now, and no second person has confirmed it")
         if reading is not None:
             try:
-                judge_interlocks(_action(lane, command), reading)
+                self._judge(lane, command, reading)
             except Refusal as refusal:
                 return refusal
         return None
+
+    def _judge(self, lane: Lane, command: Command, reading: Reading) -> None:
+        judge_interlocks(_action(lane, command), reading)
+        self.zones.judge(command.action, reading)
 
     def _lacks_consent(self, lane: Lane, command: Command, reading: Reading | None) -> bool:
         if not self.access.enforced or self.consents.given(command.id):

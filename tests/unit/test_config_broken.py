@@ -410,6 +410,18 @@ BROKEN = [
         "site: test\nrobots: {places: {The Depot: {stop: 1, latitude_deg: 1.0, longitude_deg: 2.0}}}\n",
         ["2:19: robots.places.The Depot: must match ^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$, unlike 'The Depot'"],
     ),
+    (
+        "zone of two corners",
+        "site: test\n",
+        "site: test\nrobots: {zones: {yard: {corners: [[30.0, 120.0], [30.1, 120.1]]}}}\n",
+        ["2:34: robots.zones.yard.corners: must hold at least 3, not 2"],
+    ),
+    (
+        "zone that refuses what nobody does",
+        "site: test\n",
+        "site: test\nrobots: {zones: {yard: {corners: [[1.0, 1.0], [1.0, 2.0], [2.0, 2.0]], refuses: [fly]}}}\n",
+        ["2:82: robots.zones.yard.refuses.0: no robot of this site knows 'fly'"],
+    ),
     ("not YAML", "site: test\n", "site: [test\n", ["2:8: is not YAML: did not find expected ',' or ']'"]),
     ("tab", "  - name: tin\n", "\t- name: tin\n", ["6:1: is not YAML: found character that cannot start any token"]),
     (

@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleetd.clock import VirtualClock
-from fleetd.errors import Refusal
+from fleetd.errors import Refusal, ReplyTimeout
 from fleetd.hub import Hub
-from fleetd.records import DeviceState, Quality, Reading, Result, Stage
+from fleetd.records import DeviceState, Event, Quality, Reading, Result, Stage
 from fleetd.registers.loader import load_map
 from fleetd.robots.fleet import Fleet, Member
 from fleetd.robots.poll import Poller, Rhythm
-from fleetd.robots.settings import Place, RobotsSettings
+from fleetd.robots.settings import Place, RobotsSettings, Zone
+from fleetd.robots.zones import Zones
 from fleetd.settings import Settings
 from fleetd.supervise import Device, Progress, Supervision
 
@@ -133,3 +134,72 @@ def test_settings_refuse_what_cannot_be() -> None:
         with pytest.raises(ValueError, match="validation error"):
             RobotsSettings(**bad)  # type: ignore[arg-type]
     assert timedelta(seconds=RobotsSettings().recall_window_s) == timedelta(minutes=1)
+
+
+async def events(fleet: Fleet, *records: Reading) -> list[Event]:
+    hub = Hub()
+    with hub.subscribe("test", Event) as told:
+        watch = asyncio.create_task(fleet.watch(hub), name="watch")
+        await asyncio.sleep(0)
+        for record in records:
+            hub.publish(record)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        watch.cancel()
+        await asyncio.wait([watch])
+        return await told.get_batch(100) if len(told) else []  # type: ignore[return-value]
+
+
+async def test_what_a_robot_does_is_an_event_when_it_changes_and_not_at_each_reading() -> None:
+    idle, driving = reading("robot-01", state="idle"), reading("robot-01", state="driving", target_stop=2)
+    told = await events(fleet_of("robot-01"), idle, idle, driving, driving, driving, idle)
+    assert [(event.name, event.text) for event in told] == [
+        ("robot-mode", "robot-01: mode is driving, was idle"),
+        ("robot-errand", "robot-01: errand is 2, was unknown"),
+        ("robot-mode", "robot-01: mode is idle, was driving"),
+        ("robot-errand", "robot-01: errand is unknown, was 2"),
+    ]
+
+
+async def test_a_latched_stop_is_a_warning_and_its_end_is_none() -> None:
+    runs, stopped = reading("robot-01", stop_latched=False), reading("robot-01", stop_latched=True)
+    told = await events(fleet_of("robot-01"), runs, stopped, runs)
+    assert [event.severity for event in told] == ["warning", "info"]
+
+
+async def test_a_crossing_of_a_zone_is_published() -> None:
+    fleet = fleet_of("robot-01")
+    fleet.zones = Zones({"yard": Zone(corners=((30.0, 120.0), (30.0, 120.1), (30.1, 120.1), (30.1, 120.0)))})
+    outside = reading("robot-01", latitude_deg=31.0, longitude_deg=120.05)
+    told = await events(fleet, outside, reading("robot-01", latitude_deg=30.05, longitude_deg=120.05))
+    assert [event.name for event in told] == ["zone-entered"]
+
+
+async def test_the_fleet_in_a_line_is_told_at_its_pace_and_only_when_it_is_another() -> None:
+    fleet, hub, clock = fleet_of("robot-01", "robot-02"), Hub(), VirtualClock(NOON)
+    with hub.subscribe("test", Event) as told:
+        work = asyncio.create_task(fleet.summarise(hub, clock, 60.0))
+        await clock.advance(300.0)
+        assert len(told) == 1
+        fleet.members["robot-01"].poller.device.state = DeviceState.ONLINE
+        await clock.advance(300.0)
+        assert len(told) == 2
+        last = (await told.get_batch(2))[-1]
+        assert isinstance(last, Event)
+        assert last.text == "1 of 2 robots online (1 unknown), 0 stopped"
+        assert last.detail["offline"] == 1
+        work.cancel()
+        await asyncio.wait([work])
+
+
+async def test_the_last_errors_of_a_robot_are_kept_newest_first_and_few_of_them() -> None:
+    clock = VirtualClock(NOON)
+    supervision = Supervision(clock, lambda _: None, Progress(clock))
+    fleet = fleet_of("robot-01")
+    device = fleet.members["robot-01"].poller.device
+    for number in range(8):
+        supervision.failed(device, ReplyTimeout(f"silence {number}"))
+        await clock.advance(1.0)
+    errors = fleet.show("robot-01").errors
+    assert [error.text for error in errors] == [f"silence {number}" for number in (7, 6, 5, 4, 3)]
+    assert errors[0].at - errors[1].at == timedelta(seconds=1)

@@ -15,6 +15,7 @@ from time import monotonic  # the time of the wire; uvloop's own is that of its 
 
 import msgspec
 
+from fleetd.devices import LinkQuality
 from fleetd.errors import BadReply, Declined, DeviceError, LinkLost
 from fleetd.link.url import LinkUrl
 from fleetd.link.words import LastWords, words_for
@@ -141,6 +142,14 @@ class Bus(asyncio.Protocol):
     def bus_time_shares(self) -> Mapping[int, float]:
         """The same of every unit that has been asked since the line was opened."""
         return {unit: self.bus_time_share(unit) for unit in sorted(self._ward.units)}
+
+    def link_quality(self, unit: int) -> LinkQuality:
+        """How a unit fares, in the words of the fleet."""
+        health = self._ward.units.get(unit)
+        if health is None:
+            return LinkQuality(answer_ms=None, silences=0, bus_time_share=0.0)
+        answer_ms = None if health.turnaround_s is None else round(1000 * health.turnaround_s, 1)
+        return LinkQuality(answer_ms, health.silences, round(health.time_share(monotonic()), 4))
 
     def unit_state(self, unit: int) -> UnitState:
         """Whether a unit is up, suspect or dead; one that was never asked is up."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleetd.clock import Clock
-from fleetd.devices import ActionSpec, Outcome, ReadBack, Sample
+from fleetd.devices import ActionSpec, LinkQuality, Outcome, ReadBack, Sample
 from fleetd.errors import BadReply, Declined, DeviceError, Quarantined, Refusal, ReplyTimeout
 from fleetd.link.words import LastWords
 from fleetd.records import Value
@@ -124,6 +124,11 @@ class MapDevice:
     def actions(self) -> Mapping[str, ActionSpec]:
         """The actions that the map knows, by name."""
         return self.profile.actions
+
+    @property
+    def link_quality(self) -> LinkQuality:
+        """How the line to it does."""
+        return self._unit.bus.link_quality(self._unit.number)
 
     async def identify(self) -> None:
         """Make sure that the map fits. Raises BadReply if this is another kind of device."""

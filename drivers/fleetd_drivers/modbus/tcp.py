@@ -67,6 +67,7 @@ class TcpBus(Bus):
         self._busy.discard(ask.unit)
         now = monotonic()
         used_s = (now - ask.sent_s) / POLLS_IN_FLIGHT
+        ask.health.thought(now - ask.sent_s)
         if unit != ask.unit:
             self._count(ask.health, now, used_s, heard=False)
             ask.settle(BadReply(f"unit {unit} answered for unit {ask.unit}", asked=str(ask.request)))
