@@ -62,7 +62,10 @@ class LinkUrl:
 
 def parse_link(text: str) -> LinkUrl:
     """Read a link URL. Raises ConfigError that says which part is wrong and what would be right."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:  # a bracket without its fellow, or what no host may hold
+        raise ConfigError(f"link {text!r}: is no URL: {error}") from None
     if parts.scheme in SERIAL_SCHEMES:
         return LinkUrl(text, parts.scheme, _serial_line(text, parts.netloc, parts.path, dict(parse_qsl(parts.query))))
     if parts.scheme in TCP_SCHEMES:

@@ -49,6 +49,7 @@ def test_tcp_urls(text: str, end: TcpEnd) -> None:
         ("serial:///dev/ttyUSB0?baud=9", "from 50 to 4000000"),
         ("serial:///dev/ttyUSB0?parity=X", "parity 'X' must be N, E or O"),
         ("serial:///dev/ttyUSB0?rts=1", "rts=1 must be on or off"),
+        ("tcp://[::1:4533", "is no URL"),
         ("tcp://host", "with a port from 1 to 65535"),
         ("tcp://host:70000", "with a port from 1 to 65535"),
         ("tcp://:4533", "write it as tcp://host:port"),
