@@ -128,9 +128,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 rooms.elements.begun(),
                 _under_maintenance(rooms.maintenance),
                 rooms.guard.on_duty(_guard_alarm(rooms.alarms)),
-                alongside({f"motors of {name}": watch.run() for name, watch in rooms.motors.items()}),
-                alongside({f"wind for {name}": watch.run() for name, watch in rooms.winds.items()}),
-                alongside({f"frames of {name}": each.keep() for name, each in rooms.receptions.items()}),
+                alongside(_antenna_watches(rooms)),
                 alongside(_device_loops(rooms)),
                 Dispatch.open(site.robots, rooms.fleet, journal, rooms.access) as dispatch,
                 alongside({"contacts": rooms.contacts.run(), "elements": rooms.elements.run()}),
@@ -152,6 +150,15 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
         finally:
             log.info("relay rests", **msgspec.to_builtins(relay.status()))
     return order
+
+
+def _antenna_watches(rooms: Rooms) -> dict[str, Any]:
+    """Who looks after each antenna's motors, the wind around it and the frames that come down through it."""
+    return {
+        **{f"motors of {name}": watch.run() for name, watch in rooms.motors.items()},
+        **{f"wind for {name}": watch.run() for name, watch in rooms.winds.items()},
+        **{f"frames of {name}": each.keep() for name, each in rooms.receptions.items()},
+    }
 
 
 def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -> Rooms:
