@@ -23,6 +23,7 @@ from fleetd.alarms.away import Away
 from fleetd.alarms.limits import Limits
 from fleetd.archive.archive import Archive
 from fleetd.clock import Clock
+from fleetd.config.checks import map_of
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
 from fleetd.contact.contacts import Contacts, ContactSite
@@ -60,6 +61,8 @@ from fleetd.orbit.sun import sun_direction_deg
 from fleetd.records import Command, Severity
 from fleetd.relay.relay import Relay
 from fleetd.relay.signed import Signatures
+from fleetd.relay.sparkplug.edge import Edge
+from fleetd.relay.sparkplug.metrics import metrics_of
 from fleetd.robots.dispatch import Dispatch
 from fleetd.robots.fleet import Fleet, Member
 from fleetd.robots.journal import Journal
@@ -117,7 +120,8 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
         await rooms.alarms.restore()
         signatures = await Signatures.known(site.site, rooms.access, store.counters, clock)
         mastered = Mastered(site, rooms.fleet, dispatching, clock)
-        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures, mastered.guests)
+        edge = _edge(site, clock, hub, store)
+        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures, mastered.guests, edge)
         journal = Journal(store, hub, clock)
         try:
             async with (
@@ -305,6 +309,15 @@ def _device_loops(rooms: Rooms) -> dict[str, Any]:
         for each in rooms.devices
         if each.device.name in work
     }
+
+
+def _edge(site: Site, clock: Clock, hub: Hub, store: Store) -> Edge | None:
+    """Readings as Sparkplug B, where the site wants them; maps tell the metrics before there are values."""
+    if site.relay.sparkplug is None:
+        return None
+    maps = {device.name: map_of(device.settings) for device in site.devices}
+    known = {name: metrics_of(register_map) for name, register_map in maps.items() if register_map is not None}
+    return Edge(site.relay, site.relay.sparkplug, store, hub, clock, site.site, known)
 
 
 def _house(

@@ -157,7 +157,12 @@ class Publisher:
         await self.settle()
         self._will_seq, self._window = will.seq, uplink.window
         self._boundary = self._outbox.announced
-        self._queues = queues(self._outbox, self._boundary, live_first=self._settings.live_first)
+        self._queues = queues(
+            self._outbox,
+            self._boundary,
+            live_first=self._settings.live_first,
+            readings=self._settings.sparkplug is None,  # which sends them itself
+        )
         own = await self._outbox.read(upto=self._boundary, kind=Kind.NODE)
         self._first = deque([*own, *self._retained.values()])
 

@@ -71,10 +71,15 @@ class Queue:
             self.behind = self._read_upto < self._stored_upto
 
 
-def queues(outbox: Outbox, boundary: int, *, live_first: bool) -> list[Queue]:
+def queues(outbox: Outbox, boundary: int, *, live_first: bool, readings: bool = True) -> list[Queue]:
     """All that leaves over one connection, in the order of precedence; `boundary` is the last number before it."""
     urgent = Queue(outbox, Lane.URGENT, after=0, upto=boundary)
+    return [urgent, *(reading_queues(outbox, boundary, live_first=live_first) if readings else ())]
+
+
+def reading_queues(outbox: Outbox, boundary: int, *, live_first: bool) -> list[Queue]:
+    """The readings alone, in the order of precedence."""
     if not live_first:
-        return [urgent, Queue(outbox, Lane.READINGS, after=0, upto=boundary)]
+        return [Queue(outbox, Lane.READINGS, after=0, upto=boundary)]
     live = Queue(outbox, Lane.READINGS, after=boundary, upto=boundary)
-    return [urgent, live, Queue(outbox, Lane.READINGS, after=0, upto=boundary, grows=False)]
+    return [live, Queue(outbox, Lane.READINGS, after=0, upto=boundary, grows=False)]

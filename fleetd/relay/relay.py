@@ -10,7 +10,6 @@ time.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -36,10 +35,12 @@ from fleetd.records import (
 from fleetd.relay.guest import Guest
 from fleetd.relay.intake import Intake
 from fleetd.relay.publisher import Publisher
-from fleetd.relay.settings import RelaySettings, parse_broker
+from fleetd.relay.settings import RelaySettings
 from fleetd.relay.signed import Signatures
+from fleetd.relay.sparkplug.edge import Edge
 from fleetd.relay.status import RelayStatus, Troubles
 from fleetd.relay.topics import addressing, command_filter, event_topic
+from fleetd.relay.turns import Turns
 from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
 from fleetd.store.outbox import age_s
 from fleetd.store.rows import Row
@@ -51,13 +52,11 @@ log = structlog.get_logger(__name__)
 _FROM_HUB = (Reading, Frame, DeviceStatus, Event, ContactReport)
 _CONNECTION, _STORE, _COMMANDS = "connection to a broker", "storing records", "commands from the broker"
 _GROUP = 500  # records that go to the outbox together
-_BACKOFF_FIRST_S, _BACKOFF_MOST_S = 0.5, 30.0
 _STORE_RETRY_S = 1.0
 _SUBSCRIBE_RETRY_S = 5.0
 _DRAIN_WITHIN_S = 2.0  # real time in which a stopping relay still tries to get rid of what waits
 _LEAVE_WITHIN_S = 3.0
 _TAKEN_IN_A_ROW = 20
-_HEALTHY_AFTER_S = 10.0  # a shorter connection counts as one more failure in the row
 
 
 class Relay:
@@ -73,6 +72,7 @@ class Relay:
         on_command: Callable[[Command], Awaitable[None]],
         signatures: Signatures | None = None,
         guests: Sequence[Guest] = (),
+        edge: Edge | None = None,
     ) -> None:
         self._guests = guests
         self._settings = settings
@@ -83,9 +83,8 @@ class Relay:
         self._addressing = addressing(site, store.node)
         self._publisher = Publisher(store.outbox, self._addressing, clock, settings, self._refused_topic)
         self._intake = Intake(hub, store, clock, signatures, on_command)
-        self._brokers = [parse_broker(url) for url in settings.brokers]
-        self._turn = 0
-        self._failures = 0
+        self._edge = edge
+        self._turns = Turns(settings.brokers, clock)
         self._uplink: Uplink | None = None
         self._will: Row | None = None
         self._feed: Subscription | None = None
@@ -95,7 +94,6 @@ class Relay:
         self._readings_produced = 0
         self._refused_incoming = 0
         self._acks_before = 0
-        self._arrived_s = 0.0
 
     async def run(self) -> None:
         """Relay for ever. Records that the hub publishes before this is running are not seen: run it first.
@@ -107,6 +105,8 @@ class Relay:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._intake.count(), name="relay refusals")
                 tasks.create_task(self._stay_connected(tasks), name="relay connection")
+                if self._edge is not None:
+                    tasks.create_task(self._edge.run(), name="relay sparkplug")
                 try:
                     while True:
                         await self._keep(await self._feed.get_batch(_GROUP))
@@ -120,9 +120,9 @@ class Relay:
         backlog, rate_per_s = tally.backlog - (self._will is not None), publisher.rate_per_s()
         return RelayStatus(
             connected=uplink is not None,
-            broker=str(uplink.broker if uplink else self._brokers[self._turn]),
+            broker=str(uplink.broker if uplink else self._turns.broker),
             since=self._since,
-            stuck=[*self._troubles.all(), *publisher.stuck],
+            stuck=[*self._troubles.all(), *publisher.stuck, *(self._edge.stuck if self._edge else ())],
             backlog=backlog,
             backlog_lasts_s=backlog / rate_per_s if rate_per_s else None,
             in_flight=publisher.in_flight,
@@ -130,7 +130,7 @@ class Relay:
             produced=tally.produced,
             acked=tally.acked,
             readings_produced=self._readings_produced,
-            readings_acked=publisher.readings_acked,
+            readings_acked=publisher.readings_acked + (self._edge.confirmed if self._edge else 0),
             resent=publisher.resent,
             rejected=publisher.rejections,
             held_topics=publisher.held_topics,
@@ -185,11 +185,11 @@ class Relay:
                 await self._session(tasks)
             except* (UplinkLost, StoreError) as group:
                 self._failed(_first(group))
-            await self._clock.sleep(self._backoff_s())
+            await self._clock.sleep(self._turns.backoff_s())
 
     async def _session(self, tasks: asyncio.TaskGroup) -> None:
         will = await self._will_row()
-        broker, client_id = self._brokers[self._turn], self._settings.client_id or f"fleetd-{self._site}"
+        broker, client_id = self._turns.broker, self._settings.client_id or f"fleetd-{self._site}"
         try:
             async with Uplink.connect(broker, self._settings, client_id, self._addressing(will)[0]) as uplink:
                 self._arrived(uplink)
@@ -236,34 +236,25 @@ class Relay:
                 await uplink.leave()
 
     def _arrived(self, uplink: Uplink) -> None:
-        log.info("broker is connected", broker=str(uplink.broker), after_failures=self._failures)
+        log.info("broker is connected", broker=str(uplink.broker), after_failures=self._turns.failures)
         self._troubles.over(_CONNECTION)
         self._uplink = uplink
         self._since = self._clock.now()
         self._acks_before = self._publisher.acks
-        self._arrived_s = self._clock.monotonic()
+        self._turns.arrived()
 
     def _departed(self, uplink: Uplink) -> None:
         self._uplink, self._will = None, None
         self._troubles.over(_COMMANDS)
         self._since = self._clock.now()
         self._refused_incoming += uplink.refused
-        lasted_s = self._clock.monotonic() - self._arrived_s
-        if self._publisher.acks > self._acks_before and lasted_s > _HEALTHY_AFTER_S:
-            # A broker that has worked: the count of failures starts over, and with it the order of preference.
-            self._failures, self._turn = 0, -1
+        self._turns.departed(worked=self._publisher.acks > self._acks_before)
 
     def _failed(self, error: FleetError) -> None:
-        self._failures += 1
-        self._turn = (self._turn + 1) % len(self._brokers)
-        say = log.warning if self._failures == 1 else log.debug
-        say("broker is away; records wait in the store", reason=str(error), failures=self._failures)
+        self._turns.failed()
+        say = log.warning if self._turns.failures == 1 else log.debug
+        say("broker is away; records wait in the store", reason=str(error), failures=self._turns.failures)
         self._note(_CONNECTION, error)
-
-    def _backoff_s(self) -> float:
-        """Full jitter: from zero to a ceiling that doubles with each failure in a row."""
-        ceiling_s = min(_BACKOFF_MOST_S, _BACKOFF_FIRST_S * 2.0 ** min(self._failures - 1, 16))
-        return random.random() * ceiling_s  # noqa: S311  # spreads load, hides nothing
 
     # Commands
 

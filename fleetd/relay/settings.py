@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
+from fleetd.relay.sparkplug.settings import SparkplugSettings
 from fleetd.settings import Secret, Settings
 
 _DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -84,6 +85,9 @@ class RelaySettings(Settings):
     live_first: bool = False
     """Whether readings made since the broker is there overtake those that waited for it. Each robot's readings then
     come in two strands, each in order; if not, all come in order, and whatever is not a reading overtakes them."""
+
+    sparkplug: SparkplugSettings | None = None
+    """Have readings leave as Sparkplug B in place of JSON."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -28,6 +28,7 @@ from fleetd.relay.mqtt.packets import (
     Connack,
     Disconnect,
     Packet,
+    Pingresp,
     Puback,
     Publish,
     Suback,
@@ -40,6 +41,7 @@ from fleetd.relay.topics import Message
 
 _ANSWER_WITHIN_S = 5.0  # for CONNECT (with TLS), SUBSCRIBE and the end of the line each
 _MOST_UNREAD, _MOST_UNREAD_BYTES = 1000, 4 << 20  # incoming messages that wait for us to take them
+_MOST_HEAD = 8  # bytes of a PUBLISH at QoS 0 beside topic and payload
 _BAD_PASSWORD = (0x86, 0x87)
 _HIGHEST_ID = 0xFFFF
 
@@ -96,6 +98,7 @@ class Uplink:
         self._awaited: set[asyncio.Future[Any]] = set()
         self._connack: asyncio.Future[Connack] = self._promise()
         self._subacks: dict[int, asyncio.Future[Suback]] = {}
+        self._pings: deque[asyncio.Future[Any]] = deque()
         self._unread: deque[Incoming] = deque()
         self._unread_bytes = 0
         self._some_unread = asyncio.Event()
@@ -138,11 +141,19 @@ class Uplink:
         self._line.send(packet)
 
     def tell(self, message: Message) -> None:
-        """Send a message at QoS 0: nobody acknowledges it. Raises UplinkLost."""
+        """Send a message at QoS 0: nobody acknowledges it, but see `echo`. Raises UplinkLost."""
         if not self._line.open:
             raise self._lost()
         packet = encode.tell(message.topic, message.payload, retain=message.retain and self._retains, level=self._level)
         self._line.send(packet)
+
+    def fits(self, message: Message) -> bool:
+        """Whether a message at QoS 0 is small enough for the broker."""
+        return not 0 < self._most_bytes < len(message.topic.encode()) + len(message.payload) + _MOST_HEAD
+
+    async def echo(self) -> None:
+        """Return once the broker has taken all that was said before: a ping has its turn. Raises UplinkLost."""
+        await self._ping()
 
     async def deliver(self, message: Message) -> None:
         """Publish a message and wait for its PUBACK. Raises UplinkLost and Rejected."""
@@ -185,7 +196,7 @@ class Uplink:
         while self._line.open:
             await asyncio.sleep(self._keepalive_s / 2)
             self._line.heard.clear()
-            self._line.send(encode.PINGREQ)
+            self._ping()
             try:
                 async with asyncio.timeout(self._keepalive_s):
                     await self._line.heard.wait()
@@ -263,6 +274,12 @@ class Uplink:
                 async with asyncio.timeout(_ANSWER_WITHIN_S):
                     await self._line.ended.wait()
 
+    def _ping(self) -> asyncio.Future[Any]:
+        answered = self._promise()
+        self._pings.append(answered)
+        self._line.send(encode.PINGREQ)
+        return answered
+
     def _promise(self) -> asyncio.Future[Any]:
         """A future that fails with UplinkLost when the line ends before it is done."""
         promise: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -288,6 +305,8 @@ class Uplink:
                 _settle(self._subacks[packet.packet_id], packet)
             case Connack():
                 _settle(self._connack, packet)
+            case Pingresp() if self._pings:
+                _settle(self._pings.popleft(), packet)
             case Disconnect():
                 self._line.abort(f"the broker ended it: {reason(packet.code, packet.properties)}")
 

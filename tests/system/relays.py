@@ -15,6 +15,7 @@ from fleetd.hub import Hub
 from fleetd.records import Command, Event, Quality, Reading
 from fleetd.relay.relay import Relay
 from fleetd.relay.settings import RelaySettings
+from fleetd.relay.sparkplug.edge import Edge
 from fleetd.store.settings import StoreSettings
 from fleetd.store.store import Store
 
@@ -51,7 +52,9 @@ async def site(
     async with Store.open(folder / "store", node=f"{name}-1", clock=clock, settings=limits) as store:
         for first in range(0, before, 500):
             await store.outbox.append([reading(number) for number in range(first, min(before, first + 500))])
-        relay = Relay(RelaySettings(brokers=list(brokers), **settings), store, hub, clock, name, nobody)
+        chosen = RelaySettings(brokers=list(brokers), **settings)
+        edge = Edge(chosen, chosen.sparkplug, store, hub, clock, name, {}) if chosen.sparkplug else None
+        relay = Relay(chosen, store, hub, clock, name, nobody, edge=edge)
         task = asyncio.create_task(relay.run())
         await asyncio.sleep(0)
         try:
