@@ -114,16 +114,15 @@ def next_turn(start: AzEl, to: AzEl, axes: Axes, hindrances: Sequence[Hindrance]
     """
     if all(each.lets_pass(start, to) for each in hindrances):
         return to
-    ways = [way for way in _ways(start, to, axes, hindrances) if _open(way, hindrances)]
-    if not ways:
-        rule, what = _blocker(start, to, axes, hindrances)
-        raise Refusal(
-            rule,
-            f"there is no way from azimuth {start.azimuth_deg:.1f}, elevation {start.elevation_deg:.1f} to azimuth "
-            f"{to.azimuth_deg:.1f}, elevation {to.elevation_deg:.1f} that keeps clear of {what}",
-        )
-    best = min(ways, key=lambda way: _effort(way, axes))
-    return next(turn for turn in best[1:] if turn != start)
+    for way in sorted(_ways(start, to, axes, hindrances), key=lambda way: _effort(way, axes)):
+        if _open(way, hindrances):
+            return next(turn for turn in way[1:] if turn != start)
+    rule, what = _blocker(start, to, axes, hindrances)
+    raise Refusal(
+        rule,
+        f"there is no way from azimuth {start.azimuth_deg:.1f}, elevation {start.elevation_deg:.1f} to azimuth "
+        f"{to.azimuth_deg:.1f}, elevation {to.elevation_deg:.1f} that keeps clear of {what}",
+    )
 
 
 def _effort(way: Sequence[AzEl], axes: Axes) -> tuple[float, int]:

@@ -1,4 +1,4 @@
-"""A daemon in little, for tests that kill it: one rotator or radio under the guard, told what to do on its input."""
+"""A daemon in little, for tests that kill it: an antenna on a rotator under the guard, told what to do on its input."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import time
 
 from fleetd.clock import SystemClock
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
-from fleetd.contact.radio import Radio
-from fleetd.contact.radiosettings import RadioSettings
 from fleetd.contact.settings import AntennaSettings
 from fleetd.devices import AzEl, load_driver
 from fleetd.guard.guard import Guard
@@ -18,7 +16,6 @@ from fleetd.guard.settings import GuardSettings
 from fleetd.hub import Hub
 from fleetd.link.ports import Ports
 from fleetd.link.url import parse_link
-from fleetd.records import DeviceState
 from fleetd.supervise import Device, Progress, Supervision
 
 ANTENNA = {
@@ -40,35 +37,26 @@ async def main(driver: str, link: str, settings: str, lease_s: float) -> None:
     clock, hub, ports = SystemClock(), Hub(), Ports()
     spec, url = load_driver(driver), parse_link(link)
     chosen = spec.settings.model_validate_json(settings)
-    device = Device("dish-device", lambda: spec.connect(ports, url, chosen, clock), backoff=ROTATOR_BACKOFF)
+    device = Device("dish-rotator", lambda: spec.connect(ports, url, chosen, clock), backoff=ROTATOR_BACKOFF)
     guard = Guard(GuardSettings(lease_s=lease_s))
     supervision = Supervision(clock, hub.publish, Progress(clock))
-    work: Antenna | Radio
-    if spec.capability == "rig":
-        work = Radio(RadioSettings(), device, supervision, hub, guard=guard)
-    else:
-        work = Antenna(AntennaSettings.model_validate(ANTENNA), device, supervision, hub, guard=guard)
+    antenna = Antenna(AntennaSettings.model_validate(ANTENNA), device, supervision, hub, guard=guard)
     async with guard.on_duty(lambda why: say(guard=why)), asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(supervision.run(device, work.work), name="device")
-        while device.state is not DeviceState.ONLINE:  # noqa: ASYNC110  # it comes from a device
+        serving = tasks.create_task(supervision.run(device, antenna.work), name="rotator")
+        while antenna.measured is None:  # noqa: ASYNC110  # it comes from a device
             await asyncio.sleep(0.01)
-        say(ready=True, guarded=work.guarded)
-        await _obey(work)
+        say(ready=True, guarded=antenna.status().guarded)
+        loop = asyncio.get_running_loop()
+        while words := (await loop.run_in_executor(None, sys.stdin.readline)).split():
+            if words[0] == "point":
+                await antenna.point(AzEl(float(words[1]), float(words[2])))
+                say(pointing=True)
+            elif words[0] == "block":
+                time.sleep(float(words[1]))  # noqa: ASYNC251  # that is what is tried here
+                say(blocked=True)
+            elif words[0] == "state":
+                say(state=str(device.state), reason=device.reason)
         serving.cancel()
-
-
-async def _obey(work: Antenna | Radio) -> None:
-    loop = asyncio.get_running_loop()
-    while words := (await loop.run_in_executor(None, sys.stdin.readline)).split():
-        if words[0] == "point" and isinstance(work, Antenna):
-            await work.point(AzEl(float(words[1]), float(words[2])))
-            say(pointing=True)
-        elif words[0] == "key" and isinstance(work, Radio):
-            await work.on(lambda: None)
-            say(keyed=True)
-        elif words[0] == "block":
-            time.sleep(float(words[1]))  # noqa: ASYNC251  # that is what is tried here
-            say(blocked=True)
 
 
 if __name__ == "__main__":

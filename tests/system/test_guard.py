@@ -22,7 +22,6 @@ from fleetd.guard.settings import GuardSettings
 from fleetd.link.words import LastWords
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import rigs
 from rotators import KINDS, Far, Kind, far_end
 
 CHILD = Path(__file__).with_name("guarded_child.py")
@@ -123,10 +122,6 @@ REST = [
 ]
 
 
-RIGS_BY_NAME = {kind.name: kind for kind in rigs.KINDS}
-RIGS = [("icom-civ", "serial"), ("rigctld", "tcp")]
-
-
 @pytest.mark.parametrize(("name", "medium"), ONCE)
 async def test_row_15_killed_in_mid_slew_the_antenna_stops(name: str, medium: str) -> None:
     assert holds(*await killed_in_mid_slew(BY_NAME[name], medium))
@@ -144,46 +139,6 @@ async def test_row_15_two_hundred_kills() -> None:
     runs = [await killed_in_mid_slew(BY_NAME["gs232b"], "serial") for _ in range(200)]
     sys.stdout.write(f"stopped within {max(s for s, _ in runs):.2f} s, {max(deg for _, deg in runs):.2f} deg farther\n")
     assert all(holds(*run) for run in runs)
-
-
-async def killed_while_keyed(kind: Kind, medium: str) -> float:
-    """Kill -9; returns after how many seconds the transmitter was off."""
-    async with daemon(kind, medium) as made:
-        await made.tell("key", "keyed")
-        model: Any = made.far.sim.model  # type: ignore[attr-defined]
-        assert model.keyed
-        since_s = time.monotonic()
-        made.process.kill()
-        while model.keyed:
-            assert time.monotonic() - since_s < 3.0, "it still transmits"
-            await asyncio.sleep(0.005)
-        return time.monotonic() - since_s
-
-
-@pytest.mark.parametrize(("name", "medium"), RIGS)
-async def test_row_15_killed_while_keyed_the_transmitter_is_off(name: str, medium: str) -> None:
-    assert await killed_while_keyed(RIGS_BY_NAME[name], medium) <= 0.5
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-async def test_row_15_fifty_kills_while_keyed() -> None:
-    runs = [await killed_while_keyed(RIGS_BY_NAME["icom-civ"], "serial") for _ in range(50)]
-    sys.stdout.write(f"off within {max(runs):.3f} s\n")
-    assert max(runs) <= 0.5
-
-
-async def test_row_14_with_a_blocked_loop_the_transmitter_is_unkeyed() -> None:
-    async with daemon(RIGS_BY_NAME["icom-civ"], "serial") as made:
-        await made.tell("key", "keyed")
-        model: Any = made.far.sim.model  # type: ignore[attr-defined]
-        blocking = asyncio.create_task(made.tell("block 1.5", "blocked"), name="blocking")
-        since_s = time.monotonic()
-        while model.keyed:
-            assert time.monotonic() - since_s < 1.4, "the guard said nothing"
-            await asyncio.sleep(0.005)
-        assert time.monotonic() - since_s <= 0.5 + 0.15
-        await blocking
 
 
 async def test_row_14_a_blocked_loop_is_noticed_and_the_antenna_stopped_and_taken_up_again() -> None:
