@@ -28,9 +28,9 @@ from fleetd.contact.motion import Motion
 from fleetd.contact.pursuit import Thrift
 from fleetd.contact.scale import Scale
 from fleetd.contact.settings import AntennaSettings
-from fleetd.devices import AzEl, Guarded, Rotator
-from fleetd.errors import BadReply, Declined, DeviceError, LinkLost, Refusal, ReplyTimeout
-from fleetd.guard.guard import Guard, Lease, unguarded
+from fleetd.devices import AzEl, Rotator
+from fleetd.errors import BadReply, Declined, DeviceError, Refusal, ReplyTimeout
+from fleetd.guard.guard import Guard, Lease, watched_over
 from fleetd.hub import Hub
 from fleetd.records import Quality, Reading
 from fleetd.supervise import Backoff, Device, Supervision
@@ -245,9 +245,7 @@ class Antenna:
 
     async def work(self, rotator: Rotator) -> None:
         """Serve one connection of the rotator until it fails (raises DeviceError) or the daemon ends (stops it)."""
-        words = rotator.last_words() if isinstance(rotator, Guarded) else None
-        watch = self._guard.watch if self._guard is not None else unguarded
-        with watch(f"{self.name} motion", words) as lease:
+        with watched_over(self._guard, f"{self.name} motion", rotator) as lease:
             self._lease = lease
             try:
                 await self._serve(rotator, lease)
@@ -267,7 +265,7 @@ class Antenna:
                     tasks.create_task(self._lane.serve(rotator), name=f"{self.name}-lane")
                     tasks.create_task(self._look(), name=f"{self.name}-look")
                     tasks.create_task(self._go_on(), name=f"{self.name}-turns")
-                    tasks.create_task(self._heed(lease), name=f"{self.name}-guard")
+                    tasks.create_task(lease.heed("stopped"), name=f"{self.name}-guard")
         except* DeviceError:
             lost = True
             raise
@@ -306,10 +304,6 @@ class Antenna:
             except Refusal as no:
                 self._bound_for = None
                 log.warning("antenna does not turn on", antenna=self.name, rule=no.rule, reason=no.reason)
-
-    async def _heed(self, lease: Lease) -> None:
-        """When the guard has stopped it, the link is of no use: the answer to that came out of turn."""
-        raise LinkLost(f"the guard has stopped it: {await lease.acted()}")
 
     async def _leave(self, rotator: Rotator) -> None:
         try:

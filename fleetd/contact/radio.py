@@ -18,9 +18,9 @@ from fleetd.clock import Clock
 from fleetd.contact.lane import Lane, exchange
 from fleetd.contact.preamp import Preamp
 from fleetd.contact.radiosettings import RadioSettings
-from fleetd.devices import Guarded, Rig, RigLimits, RigMode, Side
-from fleetd.errors import DeviceError, LinkLost
-from fleetd.guard.guard import Guard, Lease, unguarded
+from fleetd.devices import Rig, RigLimits, RigMode, Side
+from fleetd.errors import DeviceError
+from fleetd.guard.guard import Guard, Lease, watched_over
 from fleetd.hub import Hub
 from fleetd.records import Event, Quality, Reading, Severity
 from fleetd.supervise import Device, Supervision
@@ -134,9 +134,7 @@ class Radio:
 
     async def work(self, rig: Rig) -> None:
         """Serve one connection of the rig until it fails (raises DeviceError) or the daemon ends (unkeys it)."""
-        words = rig.last_words() if isinstance(rig, Guarded) else None
-        watch = self._guard.watch if self._guard is not None else unguarded
-        with watch(f"{self.device.name} transmit", words) as lease:
+        with watched_over(self._guard, f"{self.device.name} transmit", rig) as lease:
             self._lease = lease
             try:
                 await self._serve(rig, lease)
@@ -155,7 +153,7 @@ class Radio:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._lane.serve(rig), name=f"{self.device.name}-lane")
                     tasks.create_task(self._look(), name=f"{self.device.name}-look")
-                    tasks.create_task(self._heed(lease), name=f"{self.device.name}-guard")
+                    tasks.create_task(lease.heed("unkeyed"), name=f"{self.device.name}-guard")
         except* DeviceError:
             lost = True
             raise
@@ -164,10 +162,6 @@ class Radio:
                 self._publish(Quality.STALE)
             else:
                 await self._leave(rig)
-
-    async def _heed(self, lease: Lease) -> None:
-        """When the guard has unkeyed it, the link is of no use: the answer to that came out of turn."""
-        raise LinkLost(f"the guard has unkeyed it: {await lease.acted()}")
 
     async def _look(self) -> None:
         """Now and then see how it stands, and that it does not transmit unless it was put on; oftener while it was."""

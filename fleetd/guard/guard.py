@@ -18,6 +18,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
+from fleetd.devices import Guarded
+from fleetd.errors import LinkLost
 from fleetd.guard.settings import GuardSettings
 from fleetd.link.words import LastWords
 
@@ -55,6 +57,10 @@ class Lease:
     async def acted(self) -> str:
         """Return why, once the guard has acted."""
         return await asyncio.shield(self._acted)
+
+    async def heed(self, deed: str) -> None:
+        """Raise LinkLost once the guard has acted: the link is of no use, the answer to that came out of turn."""
+        raise LinkLost(f"the guard has {deed} it: {await self.acted()}")
 
     def has_acted(self, why: str) -> None:
         """The guard says that it has acted."""
@@ -208,6 +214,11 @@ class Guard:
 
 
 @contextmanager
-def unguarded(name: str, words: LastWords | None = None) -> Iterator[Lease]:
-    """A lease where there is no guard, as in a tool that drives one device by hand."""
-    yield Lease(None, 0, name, words)
+def watched_over(guard: Guard | None, name: str, driver: object) -> Iterator[Lease]:
+    """Watch over a driver's device while its link is open. Without a guard, or last words, nobody keeps the lease."""
+    words = driver.last_words() if isinstance(driver, Guarded) else None
+    if guard is None:
+        yield Lease(None, 0, name, words)
+        return
+    with guard.watch(name, words) as lease:
+        yield lease
