@@ -29,6 +29,7 @@ from fleetd.cli import (
     passes,
     ports,
     registers,
+    registerwatch,
     relay,
     robots,
     screen,
@@ -122,6 +123,8 @@ app.add_typer(downlink.app, name="downlink")
 app.command(context_settings={"ignore_unknown_options": True})(device.device)
 app.command()(drivers.drivers)
 app.command()(ports.ports)
+registers.registers_app.command()(registerwatch.watch)
+registers.registers_app.command()(registerwatch.decode)
 app.add_typer(registers.registers_app, name="registers")
 app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from fleetd.cli.modbusline import ModbusLine, open_line
 from fleetd.clock import SystemClock
 from fleetd.errors import BadReply, Declined, Refusal, ReplyTimeout
-from fleetd.link.url import LinkUrl
+from fleetd.link.url import LinkUrl, SerialLine, parse_link
 from fleetd.registers.codec import Decoded, Decoder, decode, encode_write, pack
 from fleetd.registers.model import RegisterMap, Table, ValueSpec
 from fleetd.registers.plan import plan
@@ -106,22 +107,44 @@ def unit_numbers(text: str) -> list[int]:
     return sorted(numbers)
 
 
+def at_bauds(url: LinkUrl, bauds: str) -> list[LinkUrl]:
+    """The same line at each of these rates, written as `9600,19200`; as it is where none is named. Raises Refusal."""
+    if not bauds:
+        return [url]
+    rates = bauds.split(",")
+    if not isinstance(url.end, SerialLine) or not all(rate.isdecimal() for rate in rates):
+        raise Refusal("usage", f"--bauds {bauds!r}: write rates as 9600,19200, and for a serial line")
+    port, _, query = url.text.partition("?")
+    others = [(name, value) for name, value in parse_qsl(query) if name != "baud"]
+    return [parse_link(f"{port}?{urlencode([*others, ('baud', rate)])}") for rate in rates]
+
+
 async def scanned(
-    url: LinkUrl, units: Sequence[int], table: Table, address: int, within_s: float, budget_s: float, *, quiet: bool
+    urls: Sequence[LinkUrl],
+    units: Sequence[int],
+    table: Table,
+    address: int,
+    within_s: float,
+    budget_s: float,
+    *,
+    quiet: bool,
 ) -> dict[str, Any]:
-    """Ask each unit once for one register or coil, as far as the budget reaches. Raises LinkLost."""
+    """Ask each unit once at each link for one register or coil, as far as the budget reaches. Raises LinkLost."""
     clock = SystemClock()
     began_s = clock.monotonic()
     results: list[dict[str, Any]] = []
-    with _progress(len(units), shown=not quiet and len(units) * within_s > _LONG_S) as step:
-        async with open_line(url, within_s) as line:
-            for unit in units:
-                if clock.monotonic() - began_s + within_s > budget_s:
-                    results.append({"unit": unit, "result": "not asked", "detail": "out of time"})
-                    continue
-                result, detail = await _asked(line, unit, table, address)
-                results.append({"unit": unit, "result": result, "detail": detail})
-                step()
+    total = len(urls) * len(units)
+    with _progress(total, shown=not quiet and total * within_s > _LONG_S) as step:
+        for url in urls:
+            where = {"baud": url.end.baud} if isinstance(url.end, SerialLine) else {}
+            async with open_line(url, within_s) as line:
+                for unit in units:
+                    if clock.monotonic() - began_s + within_s > budget_s:
+                        results.append({**where, "unit": unit, "result": "not asked", "detail": "out of time"})
+                        continue
+                    result, detail = await _asked(line, unit, table, address)
+                    results.append({**where, "unit": unit, "result": result, "detail": detail})
+                    step()
     counts = {word: sum(1 for each in results if each["result"] == word) for word in ("silent", "not asked")}
     took_s = round(clock.monotonic() - began_s, 3)
     return {"units": results, "silent": counts["silent"], "not_asked": counts["not asked"], "took_s": took_s}

@@ -56,7 +56,7 @@ def read(
     as_json: AsJson = False,
 ) -> None:
     """Read a device: by its map, with names, units and the reasons for absent values, or raw from --address on."""
-    url, known = _url(link), _map(map_name)
+    url, known = line_url(link), known_map(map_name)
     if known is not None and address is None:
         answer = asyncio.run(_read_map(url, unit, known, names or [], timeout_ms / 1000))
         _show_values(known, {"link": link, "unit": unit, "map": known.name, **answer}, as_json=as_json)
@@ -94,7 +94,7 @@ def write(
     """Write values and read them back. What a map calls read-only or out of range is refused; nothing is sent twice."""
     from fleetd.cli.registeracts import Write, encoded, raw_cells
 
-    url, known = _url(link), _map(map_name)
+    url, known = line_url(link), known_map(map_name)
     if known is not None and address is None:
         writes = [encoded(known, word) for word in words]
     elif address is not None:
@@ -118,21 +118,28 @@ def scan(
     budget_s: Annotated[
         float, typer.Option("--budget-s", min=1.0, help="Ask nobody any more after so many seconds.")
     ] = 600.0,
+    bauds: Annotated[
+        str, typer.Option("--bauds", help="On a serial line: try each of these, as in 9600,19200,115200.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Find out who answers on a line. An exception is an answer, too; silence and garbled bytes are told apart."""
-    from fleetd.cli.registeracts import scanned, unit_numbers
+    from fleetd.cli.registeracts import at_bauds, scanned, unit_numbers
 
-    url, chosen, numbers = _url(link), _table(table), unit_numbers(units)
-    most_s = min(budget_s, len(numbers) * timeout_ms / 1000)
+    chosen, numbers = _table(table), unit_numbers(units)
+    urls = at_bauds(line_url(link), bauds)
+    most_s = min(budget_s, len(urls) * len(numbers) * timeout_ms / 1000)
     if not as_json:
-        screen.say(f"asking {len(numbers)} units for {chosen} {address}, {timeout_ms} ms each: at most {most_s:.1f} s")
-    found = asyncio.run(scanned(url, numbers, chosen, address, timeout_ms / 1000, budget_s, quiet=as_json))
+        each = f"asking {len(numbers)} units for {chosen} {address}, {timeout_ms} ms each"
+        screen.say(f"{each}{f', at {len(urls)} rates' if bauds else ''}: at most {most_s:.1f} s")
+    found = asyncio.run(scanned(urls, numbers, chosen, address, timeout_ms / 1000, budget_s, quiet=as_json))
     if as_json:
         screen.print_json({"link": link, "table": chosen, "address": address, **found})
         return
     told = [unit for unit in found["units"] if unit["result"] not in ("silent", "not asked")]
-    screen.print_records({"unit": "unit", "result": "result", "detail": "detail"}, told, empty="nobody answered")
+    columns = {"baud": "baud"} if bauds else {}
+    columns |= {"unit": "unit", "result": "result", "detail": "detail"}
+    screen.print_records(columns, told, empty="nobody answered")
     screen.say(f"{found['silent']} silent, {found['not_asked']} not asked, {found['took_s']:.1f} s")
 
 
@@ -144,7 +151,8 @@ def schema() -> None:
     typer.echo(map_schema(), nl=False)
 
 
-def _url(link: str) -> LinkUrl:
+def line_url(link: str) -> LinkUrl:
+    """The Modbus line of a --link option. Raises BadParameter."""
     from fleetd.cli.modbusline import SCHEMES
     from fleetd.errors import ConfigError
     from fleetd.link.url import parse_link
@@ -160,7 +168,8 @@ def _url(link: str) -> LinkUrl:
     return url
 
 
-def _map(name: str) -> RegisterMap | None:
+def known_map(name: str) -> RegisterMap | None:
+    """The register map of a --map option; None where none was named. Raises ConfigError."""
     from fleetd.registers.loader import load_map
 
     return load_map(name) if name else None

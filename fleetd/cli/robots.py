@@ -74,8 +74,10 @@ def show(name: RobotName, socket: Socket = DEFAULT_SOCKET, as_json: AsJson = Fal
         screen.print_json(answer)
         return
     values, absent, actions = (answer.pop(part, {}) for part in ("values", "absent", "actions"))
+    errors = answer.pop("errors", [])
     screen.print_facts(answer)
     screen.print_table(("value", "", ""), [(each, values[each], absent.get(each, "")) for each in values], empty="")
+    screen.print_records({"last errors": "at", "": "text"}, errors, empty="no errors since the daemon began")
     screen.print_table(("action", ""), [(each, spec.get("help")) for each, spec in actions.items()], empty="")
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import select
+import termios
 import threading
+import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ from fleetd.cli.app import app
 from fleetd.cli.registeracts import unit_numbers
 from fleetd.clock import SystemClock
 from fleetd.errors import Refusal
+from fleetd.registers.crc import crc16
 from fleetd_hil import catalogue
 from fleetd_hil.bench import Bench
 
@@ -195,3 +200,106 @@ def test_units_are_written_as_ranges() -> None:
 def test_the_schema_is_printed_for_editors() -> None:
     result = CliRunner().invoke(app, ["registers", "schema"])
     assert json.loads(result.stdout)["title"] == "RegisterMap"
+
+
+def decoded(*words: str) -> list[dict[str, Any]]:
+    result = CliRunner().invoke(app, ["registers", "decode", *words, "--json"])
+    assert result.exit_code == 0, result.output
+    meanings: list[dict[str, Any]] = json.loads(result.stdout)["meanings"]
+    return meanings
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ("ABCD", ("0x41C8", "0x0000")),
+        ("BADC", ("0xC841", "0x0000")),
+        ("CDAB", ("0x0000", "0x41C8")),
+        ("DCBA", ("0x0000", "0xC841")),
+    ],
+)
+def test_registers_are_tried_in_all_four_orders(order: str, words: tuple[str, str]) -> None:
+    """25.0 is 41 C8 00 00 as IEEE 754 has it."""
+    meanings = decoded(*words, "--min", "20", "--max", "30")
+    sensible = [(each["type"], each["order"], each["value"]) for each in meanings if each["sense"]]
+    assert sensible == [("f32", order, 25.0)]
+    assert len(meanings) == 12
+    assert all("is outside 20 to 30" in each["reason"] for each in meanings if not each["sense"])
+
+
+def test_without_a_range_a_real_number_of_ordinary_size_makes_sense() -> None:
+    floats = {each["order"]: each["sense"] for each in decoded("0x41C8", "0x0000") if each["type"] == "f32"}
+    assert floats == {"ABCD": True, "BADC": True, "CDAB": False, "DCBA": False}
+
+
+def test_registers_are_taken_for_a_value_of_a_map_with_its_scale_and_range() -> None:
+    meanings = decoded("0x1211", "0xF0E4", "--map", "little-donkey", "--name", "latitude_deg")
+    assert {each["order"]: each["value"] for each in meanings}["ABCD"] == pytest.approx(0x1211F0E4 * 1e-7)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("1", "2", "3"), ("1", "--map", "little-donkey"), ("1", "--map", "little-donkey", "--name", "state_")],
+)
+def test_what_cannot_be_decoded_is_a_matter_of_usage(words: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(app, ["registers", "decode", *words]).exit_code == 2
+
+
+def test_what_changes_is_watched(network: Served) -> None:
+    words = ("--unit", "1", "--map", "little-donkey", "state", "heartbeat_age_ms", "--every", "0.01", "--count", "5")
+    looks = [json.loads(text) for text in network.run("watch", *words, "--json").stdout.splitlines()]
+    assert set(looks[0]["changed"]) == {"state", "heartbeat_age_ms"}
+    assert all("state" not in look["changed"] for look in looks[1:])
+    shown = network.run("watch", *words)
+    assert shown.exit_code == 0
+    assert "state" in shown.stdout
+
+
+def test_a_look_that_fails_does_not_end_the_watch(network: Served) -> None:
+    words = ("--unit", "99", "--map", "little-donkey", "--every", "0.01", "--count", "2", "--timeout-ms", "20")
+    result = network.run("watch", *words)
+    assert result.exit_code == 0
+    assert result.stderr.count("fleetctl: ") == 2
+
+
+@contextmanager
+def speaking_at(speed: int, unit: int) -> Iterator[str]:
+    """A unit behind a pseudo-terminal that understands only who has set this speed, and talks gibberish to others."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            if not select.select([master], [], [], 0.01)[0]:
+                continue
+            frame = os.read(master, 256)
+            if termios.tcgetattr(master)[4] != speed:
+                os.write(master, b"\xff\x00\xfe")
+            elif frame[0] == unit:
+                body = bytes((unit, 3, 2, 0x12, 0x34))
+                os.write(master, body + crc16(body).to_bytes(2, "little"))
+
+    thread = threading.Thread(target=serve, name="unit")
+    thread.start()
+    try:
+        yield os.ttyname(slave)
+    finally:
+        over.set()
+        thread.join()
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_scan_tells_which_rate_and_unit_answered() -> None:
+    with speaking_at(termios.B19200, 7) as path:
+        words = ["--link", f"modbus+rtu://{path}?parity=N", "--bauds", "9600,19200", "--units", "6-7"]
+        result = CliRunner().invoke(app, ["registers", "scan", *words, "--timeout-ms", "40", "--json"])
+    assert result.exit_code == 0, result.output
+    told = {(each["baud"], each["unit"]): each["result"] for each in json.loads(result.stdout)["units"]}
+    assert told == {(9600, 6): "garbled", (9600, 7): "garbled", (19200, 6): "silent", (19200, 7): "answers"}
+
+
+def test_rates_are_for_serial_lines(network: Served) -> None:
+    assert network.run("scan", "--bauds", "9600").exit_code == 2
+    assert network.run("scan", "--bauds", "fast").exit_code == 2
