@@ -62,6 +62,7 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/ruff format --check --quiet . && echo "format: ok"
 	@$(BIN)/ruff check --quiet . && echo "lint: ok"
 	@$(BIN)/mypy
+	@$(BIN)/python -m compileall -q fleetd drivers hil && echo "compiles: ok"
 	@mkdir -p build && $(BIN)/lint-imports --no-cache >build/imports.txt || { cat build/imports.txt; exit 1; }
 	@echo "imports: ok"
 	@$(BIN)/fleetctl config schema >build/site.schema.json && cmp build/site.schema.json configs/site.schema.json

@@ -140,10 +140,11 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                     {
                         "watchdog": _watch(rooms.supervision.progress, notifier),
                         "audit witness": Witness(store.audit, hub, clock).run(),
+                        "clock": clock_watch(clock, hub, store, rooms.alarms, rooms.contacts, archive).run(),
+                        "loop lag": rooms.instruments.lag.run(),
+                        "counts": rooms.instruments.counts.watch(hub),
                     }
                 ),
-                alongside({"clock": clock_watch(clock, hub, store, rooms.alarms, rooms.contacts, archive).run()}),
-                alongside({"loop lag": rooms.instruments.lag.run(), "counts": rooms.instruments.counts.watch(hub)}),
                 serving(_house(site, clock, hub, store, rooms, relay, dispatch, archive), site.control),
                 serve_faces(site.faces, Behind(rooms.antennas, rooms.radios, store.audit)),
             ):
