@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+import msgspec
 import structlog
 
+from fleetd.alarms import Alarms
 from fleetd.clock import Clock
 from fleetd.contact.lane import Lane, exchange
 from fleetd.contact.preamp import Preamp
@@ -30,32 +33,49 @@ T = TypeVar("T")
 
 _LOOK_EVERY_S = 5.0
 _LOOK_TRANSMITTING_S = 0.5
+_STUCK, _LEFT_OUT = "transmitter-stuck", "preamp-left-out"  # alarms
 _VALUES = {Side.MAIN: "main_hz", Side.SUB: "sub_hz"}
+
+
+class RadioStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One radio as programs see it; frequencies in Hz, None while unknown."""
+
+    name: str
+    state: str
+    reason: str
+    main_hz: int | None
+    sub_hz: int | None
+    read_at: datetime | None
+    transmitting: bool
+    guarded: bool
+    """Whether the guard would unkey it if the daemon fell silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class RadioSurroundings:
+    """What a radio stands in: who supervises it, who hears of it, who unkeys it if the daemon cannot."""
+
+    supervision: Supervision
+    hub: Hub
+    guard: Guard | None = None
+    alarms: Alarms | None = None
 
 
 class Radio:
     """One radio. `device` is its rig's; run `supervision.run(radio.device, radio.work)` beside it."""
 
     def __init__(
-        self,
-        settings: RadioSettings,
-        device: Device,
-        supervision: Supervision,
-        hub: Hub,
-        preamp: Preamp | None = None,
-        guard: Guard | None = None,
+        self, settings: RadioSettings, device: Device, around: RadioSurroundings, preamp: Preamp | None = None
     ) -> None:
         self.settings = settings
         self.device = device
         self.preamp = preamp
-        self.clock: Clock = supervision.clock
+        self.clock: Clock = around.supervision.clock
         self.limits: RigLimits | None = None
         self.connections = 0
         """How often its link was opened: after each, nobody knows how it is tuned."""
-        self._supervision = supervision
-        self._hub = hub
+        self._around = around
         self._lane = Lane[Rig](lambda: f"is {device.state}: {device.reason}")
-        self._guard = guard
         self._lease: Lease | None = None
         self._transmitting = False
         self._owes_off = False
@@ -71,6 +91,19 @@ class Radio:
     def transmitting(self) -> bool:
         """Whether it has been put on and not off again."""
         return self._transmitting
+
+    def status(self) -> RadioStatus:
+        """How it stands now."""
+        return RadioStatus(
+            name=self.device.name,
+            state=self.device.state,
+            reason=self.device.reason,
+            main_hz=self._stands.get(Side.MAIN),
+            sub_hz=self._stands.get(Side.SUB),
+            read_at=self._read_at,
+            transmitting=self._transmitting,
+            guarded=self.guarded,
+        )
 
     # Verbs
 
@@ -116,9 +149,12 @@ class Radio:
         made up for once the radio is there again.
         """
         self._owes_off = True
-        await self._ask(self._lane.stop(lambda rig: rig.unkey()))
-        if await self._keyed():
-            raise DeviceError("it still transmits although it was unkeyed", device=self.device.name)
+        try:
+            await self._unkey()
+        except DeviceError as error:
+            self._alarm(_STUCK, Severity.CRITICAL, f"nobody knows whether it still transmits: {error}")
+            raise
+        self._clear(_STUCK)
         if self._lease is not None:
             self._lease.release()
         if self.preamp is not None and self._transmitting:
@@ -126,15 +162,30 @@ class Radio:
             try:
                 await self.preamp.restore()
             except DeviceError as error:
-                self._say("preamp-left-out", f"the preamplifier is not back in the line: {error}")
+                self._alarm(_LEFT_OUT, Severity.WARNING, f"the preamplifier is not back in the line: {error}")
                 return
+        self._clear(_LEFT_OUT)
         self._transmitting = self._owes_off = False
+
+    async def _unkey(self) -> None:
+        await self._ask(self._lane.stop(lambda rig: rig.unkey()))
+        if await self._keyed():
+            raise DeviceError("it still transmits although it was unkeyed", device=self.device.name)
+
+    def _alarm(self, name: str, severity: Severity, text: str) -> None:
+        log.warning(text, device=self.device.name, alarm=name)
+        if self._around.alarms is not None:
+            self._around.alarms.raise_(self.device.name, name, severity, text)
+
+    def _clear(self, name: str) -> None:
+        if self._around.alarms is not None:
+            self._around.alarms.clear(self.device.name, name)
 
     # The supervised loop
 
     async def work(self, rig: Rig) -> None:
         """Serve one connection of the rig until it fails (raises DeviceError) or the daemon ends (unkeys it)."""
-        with watched_over(self._guard, f"{self.device.name} transmit", rig) as lease:
+        with watched_over(self._around.guard, f"{self.device.name} transmit", rig) as lease:
             self._lease = lease
             try:
                 await self._serve(rig, lease)
@@ -149,7 +200,7 @@ class Radio:
             with self._lane.opened():  # whoever sees it online may give orders, which wait for this one
                 await exchange(rig.unkey())
                 self.connections += 1
-                self._supervision.recovered(self.device)
+                self._around.supervision.recovered(self.device)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._lane.serve(rig), name=f"{self.device.name}-lane")
                     tasks.create_task(self._look(), name=f"{self.device.name}-look")
@@ -181,7 +232,7 @@ class Radio:
         for side in Side:
             if not self._transmitting:
                 await self._ask(self._lane.order(lambda rig, side=side: self._read(rig, side)))  # type: ignore[misc]
-        self._supervision.recovered(self.device)
+        self._around.supervision.recovered(self.device)
         self._publish(Quality.GOOD)
 
     def _say(self, name: str, text: str) -> None:
@@ -194,7 +245,7 @@ class Radio:
             text=text,
             severity=Severity.WARNING,
         )
-        self._hub.publish(event)
+        self._around.hub.publish(event)
 
     async def _leave(self, rig: Rig) -> None:
         try:
@@ -220,7 +271,7 @@ class Radio:
     def _publish(self, quality: Quality) -> None:
         if self._read_at is None:
             return
-        self._hub.publish(
+        self._around.hub.publish(
             Reading(
                 at=self._read_at,
                 clock_synced=self.clock.synced,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fleetd.access.matrix import Access
 from fleetd.alarms import Alarms
@@ -12,6 +12,7 @@ from fleetd.clock import Clock
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.contacts import Contacts
 from fleetd.contact.maintenance import Maintenance
+from fleetd.contact.radio import Radio
 from fleetd.control.instruments import Instruments
 from fleetd.devices import Capability
 from fleetd.downlink.desk import Desk
@@ -54,6 +55,8 @@ class House:
     elements: Keeper
     alarms: Alarms
     devices: Sequence[SupervisedDevice]
+    radios: Mapping[str, Radio] = field(default_factory=dict)
+    """By antenna, where there is one."""
     archive: Archive | None = None
     desk: Desk | None = None
     instruments: Instruments | None = None

@@ -56,6 +56,7 @@ async def status(request: web.Request) -> web.Response:
             "fleet": house.fleet.summary(),
             "relay": house.relay.status(),
             "antennas": [antenna.status() for antenna in house.antennas.values()],
+            "radios": [radio.status() for radio in house.radios.values()],
             "next_contact": next(iter(house.contacts.booked), None),
             "alarms": sum(alarm.active and alarm.shelved_by is None for alarm in house.alarms.list()),
             "devices": _devices(house),

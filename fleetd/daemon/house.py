@@ -30,7 +30,7 @@ from fleetd.contact.contacts import Contacts, ContactSite
 from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.motorwatch import MotorWatch
 from fleetd.contact.preamp import Preamp
-from fleetd.contact.radio import Radio
+from fleetd.contact.radio import Radio, RadioSurroundings
 from fleetd.contact.settings import AntennaSettings
 from fleetd.contact.sky import Outlook, Satellite
 from fleetd.contact.transmit import TransmitGate
@@ -179,9 +179,9 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         settings.name: Antenna(settings, devices[settings.rotator].device, supervision, hub, sun, guard)
         for settings in site.antennas
     }
-    radios = {
-        settings.name: _radio(settings, devices, supervision, hub, guard) for settings in site.antennas if settings.rig
-    }
+    alarms = Alarms(clock, hub.publish, store.alarms, site.alarms.latched)
+    around_radios = RadioSurroundings(supervision, hub, guard, alarms)
+    radios = {settings.name: _radio(settings, devices, around_radios) for settings in site.antennas if settings.rig}
     gates = {name: TransmitGate(antenna, radios.get(name), hub) for name, antenna in antennas.items()}
     pollers = {
         settings.name: Poller(
@@ -199,7 +199,6 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         for settings in site.devices
         if settings.spec.capability == "robot"
     }
-    alarms = Alarms(clock, hub.publish, store.alarms, site.alarms.latched)
     # Contacts hear of their elements as soon as these are read, which is before they run.
     outlook = Outlook(station, position.horizon)
     receptions = frames.receptions({name: each.device for name, each in devices.items()}, supervision, hub)
@@ -274,12 +273,10 @@ async def _under_maintenance(maintenance: Maintenance) -> AsyncIterator[None]:
         yield
 
 
-def _radio(
-    antenna: AntennaSettings, devices: Mapping[str, SupervisedDevice], supervision: Supervision, hub: Hub, guard: Guard
-) -> Radio:
+def _radio(antenna: AntennaSettings, devices: Mapping[str, SupervisedDevice], around: RadioSurroundings) -> Radio:
     switch, settle_s = antenna.radio.preamp, antenna.radio.preamp_settle_ms / 1000
-    preamp = Preamp(devices[switch].device, supervision, settle_s) if switch else None
-    return Radio(antenna.radio, devices[str(antenna.rig)].device, supervision, hub, preamp, guard)
+    preamp = Preamp(devices[switch].device, around.supervision, settle_s) if switch else None
+    return Radio(antenna.radio, devices[str(antenna.rig)].device, around, preamp)
 
 
 def _device(settings: DeviceSettings, ports: Ports, clock: Clock) -> SupervisedDevice:
@@ -341,6 +338,7 @@ def _house(
         fleet=rooms.fleet,
         dispatch=dispatch,
         antennas=rooms.antennas,
+        radios=rooms.radios,
         contacts=rooms.contacts,
         maintenance=rooms.maintenance,
         alarms=rooms.alarms,

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from contact_bench import AOS, LOS, Bench, Flyby, T, bench, contact
 
+from fleetd.alarms import Alarms
 from fleetd.clock import Clock
 from fleetd.contact.antenna import ROTATOR_BACKOFF
 from fleetd.contact.doppler import heard_hz, to_send_hz
 from fleetd.contact.preamp import Preamp
-from fleetd.contact.radio import Radio
+from fleetd.contact.radio import Radio, RadioSurroundings
 from fleetd.contact.radiosettings import RadioSettings
 from fleetd.contact.transmit import TransmitGate
 from fleetd.contact.tuning import Tuning
@@ -145,6 +146,10 @@ class Station:
     radio: Radio
     gate: TransmitGate
     notes: list[str]
+    alarms: Alarms
+
+    def active(self) -> list[str]:
+        return [alarm.name for alarm in self.alarms.list() if alarm.active]
 
     def tuning(self, **changes: Any) -> Tuning:
         satellite = SatelliteSettings.model_validate({**SATELLITE, **changes})
@@ -198,14 +203,16 @@ async def station(
         supervision = Supervision(made.clock, made.hub.publish, Progress(made.clock))
         device, relay = Device("radio", connect, backoff=ROTATOR_BACKOFF), Device("bypass", reach)
         switch = Preamp(relay, supervision, 0.05) if preamp else None
-        worked = Radio(RadioSettings.model_validate(radio or {}), device, supervision, made.hub, switch)
+        alarms = Alarms(made.clock, made.hub.publish)
+        around = RadioSurroundings(supervision, made.hub, alarms=alarms)
+        worked = Radio(RadioSettings.model_validate(radio or {}), device, around, switch)
         async with asyncio.TaskGroup() as tasks:
             loops = [tasks.create_task(supervision.run(device, worked.work), name="radio")]
             if switch:
                 loops.append(tasks.create_task(supervision.run(relay, switch.work), name="bypass"))
             await made.advance(0.1)
             try:
-                yield Station(made, rig, bypass, worked, TransmitGate(made.antenna, worked, made.hub), notes)
+                yield Station(made, rig, bypass, worked, TransmitGate(made.antenna, worked, made.hub), notes, alarms)
             finally:
                 rig.broken = False
                 for loop in loops:
@@ -452,9 +459,30 @@ async def test_a_transmitter_that_stays_on_keeps_the_preamplifier_out_and_is_tol
         await sending
         assert "transmit-not-off" in site.bench.events()
         assert (site.rig.on, site.bypass.on) == (True, True)
+        assert site.active() == ["transmitter-stuck"]
         site.rig.deaf = False
         await site.bench.advance(12.0)
         assert (site.rig.on, site.bypass.on) == (False, False)
+        assert site.active() == []
+        task.cancel()
+        await site.bench.advance(1.0)
+
+
+async def test_a_preamplifier_that_does_not_come_back_is_told_and_tried_again() -> None:
+    async with station() as site:
+        task = await site.in_mid_contact()
+        sending = asyncio.create_task(site.transmit(2.0), name="sending")
+        await site.bench.advance(1.0)
+        site.bypass.stuck = True
+        site.bypass._stood = True  # it sticks where it is
+        await site.bench.advance(2.0)
+        await sending
+        assert not site.rig.on
+        assert site.active() == ["preamp-left-out"]
+        site.bypass.stuck = False
+        await site.bench.advance(2.0)
+        assert not site.bypass.on
+        assert site.active() == []
         task.cancel()
         await site.bench.advance(1.0)
 

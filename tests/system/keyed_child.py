@@ -9,7 +9,7 @@ import time
 
 from fleetd.clock import SystemClock
 from fleetd.contact.antenna import ROTATOR_BACKOFF
-from fleetd.contact.radio import Radio
+from fleetd.contact.radio import Radio, RadioSurroundings
 from fleetd.contact.radiosettings import RadioSettings
 from fleetd.devices import load_driver
 from fleetd.guard.guard import Guard
@@ -31,7 +31,7 @@ async def main(driver: str, link: str, lease_s: float) -> None:
     device = Device("radio", lambda: spec.connect(ports, url, spec.settings(), clock), backoff=ROTATOR_BACKOFF)
     guard = Guard(GuardSettings(lease_s=lease_s))
     supervision = Supervision(clock, hub.publish, Progress(clock))
-    radio = Radio(RadioSettings(), device, supervision, hub, guard=guard)
+    radio = Radio(RadioSettings(), device, RadioSurroundings(supervision, hub, guard))
     async with guard.on_duty(lambda _: None), asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(supervision.run(device, radio.work), name="radio")
         while not radio.connections:  # noqa: ASYNC110  # it comes from a device
