@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml
 
 setup: $(READY)  ## make .venv with everything in it
 
-demo: $(READY)  ## one site on simulated hardware: two passes, 23 robots, a broker; ends by itself within two minutes
+demo: $(READY)  ## one site on simulated hardware: three passes, 23 robots, a broker; ends by itself within two minutes
 	@$(BIN)/fleethil demo $(ARGS)
 
 test: $(READY)  ## the test suite (under five minutes on two cores)

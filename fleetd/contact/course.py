@@ -24,7 +24,8 @@ from fleetd.orbit.horizon import HorizonMask
 _TIE_BREAK = 1e-5  # a second of slewing before or after the pass weighs this much of a second off the beam
 _EVERY = 2  # samples of a path to one of the search for it
 _ON_COURSE_CELLS = 1.5
-_NEAR_DEG = 30.0
+_NEAR_DEG = 30.0  # beyond that it does not help to come nearer
+_UNSURE_SHARE = 0.35  # of a step, by which an antenna stands beside its path on the average
 NOTHING_AROUND = Around()
 
 
@@ -43,11 +44,17 @@ def plan_axis_path(
     The fewest seconds off the beam; of equals, the one that begins nearest to where the antenna stands and ends nearest
     to where it must be next. Raises Refusal when the sky track holds no finite directions or no time.
     """
-    seen = sighting(sky, begin, end, beam_width_deg / 2, axes.resolution_deg * 0.7)
+    seen = sighting(sky, begin, end, beam_width_deg / 2, axes.resolution_deg * _UNSURE_SHARE)
     reach = Reach(axes, mask)
-    courses = [_finer(cheapest_course(seen.coarser(_EVERY), reach, around), seen, axes), *_whole_ways(seen, axes)]
-    paths = [_path(seen, reach, course) for course in courses]
-    return min(paths, key=lambda path: _cost(seen, axes, around, path))
+    found = _path(seen, reach, _finer(cheapest_course(seen.coarser(_EVERY), reach, around), seen, axes))
+    whole = [_path(seen, reach, course) for course in _whole_ways(seen, axes)]
+    in_time = [path for path in whole if _in_time(axes, around, path)]
+    return min([found, *in_time], key=lambda path: _cost(seen, axes, around, path))
+
+
+def _in_time(axes: Axes, around: Around, path: AxisPath) -> bool:
+    """Whether the antenna can be at its start when it begins."""
+    return around.start is None or axes.slew_s(around.start, path.start) <= around.start_within_s
 
 
 def _whole_ways(seen: Sighting, axes: Axes) -> Iterator[Course]:

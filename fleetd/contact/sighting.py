@@ -12,7 +12,7 @@ from fleetd.contact.axis import Angles, SkyTrack
 from fleetd.errors import Refusal
 
 _STEP_S = 0.5
-_MOST_SAMPLES = 1_100  # beyond nine minutes of pass the step grows; what stays up longer moves more slowly
+_MOST_SAMPLES = 1_000  # beyond eight minutes of pass the step grows; what stays up longer moves more slowly
 _ZENITH_WORTH = 0.05  # of two courses that lose the same time, the one that loses it low down is taken
 _CENTRE_WORTH = 0.01  # and of two that lose none, the one that keeps nearer to the middle of the beam
 

@@ -118,7 +118,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of all that is left to chance.")] = 0,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the demo's folder: store, logs and site file.")] = False,
 ) -> None:
-    """Show the whole site at work on simulated hardware, with a broker, two passes and 23 robots."""
+    """Show the whole site at work on simulated hardware, with a broker, three passes and 23 robots."""
     from fleetd_hil.demo.run import run_demo
 
     raise typer.Exit(run_demo(json_output=as_json, rate=rate, seed=seed, keep=keep))

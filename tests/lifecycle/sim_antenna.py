@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from contact_bench import T, settings
@@ -109,9 +110,9 @@ class SimAntenna:
 
 
 @asynccontextmanager
-async def sim_antenna(driver: str = "gs232b", **changes: object) -> AsyncIterator[SimAntenna]:
+async def sim_antenna(driver: str = "gs232b", begin: datetime = T, **changes: object) -> AsyncIterator[SimAntenna]:
     """An antenna under supervision whose rotator is the sim of `driver`, standing at 100 and 20 degrees."""
-    clock, hub = VirtualClock(T, synced=True), Hub()
+    clock, hub = VirtualClock(begin, synced=True), Hub()
     start = {"start_azimuth_deg": 100.0, "start_elevation_deg": 20.0}
     sim = catalogue.build(driver, start, 0, catalogue.Bus("rtu"))
     deaf: set[bytes] = set()

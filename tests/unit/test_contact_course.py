@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleetd.contact.axis import Around, Axes, AxisPath
+from fleetd.contact.clearance import Obstruction
 from fleetd.contact.course import NOTHING_AROUND, plan_axis_path
 from fleetd.devices import AzEl
 from fleetd.errors import Refusal
+from fleetd.orbit.horizon import HorizonMask
 
 T = datetime(2026, 11, 11, 12, tzinfo=UTC)
 DURATION_S = 600.0
@@ -137,7 +139,7 @@ def test_straight_overhead_leaning_over_loses_nothing() -> None:
 def test_a_lag_is_known_beforehand_and_shared_between_lead_and_lag() -> None:
     path = plan(Flyby(88, 180), axes())
     middle = path.at(T + timedelta(seconds=DURATION_S / 2)).azimuth_deg
-    assert middle == pytest.approx(180, abs=1)
+    assert middle == pytest.approx(180, abs=3)
     assert 1 < path.max_error_deg < 10
     assert path.error_at(T) == 0
 
@@ -192,3 +194,67 @@ def test_no_path_leaves_the_limits_or_the_slew_rates(
 @given(st.floats(10, 85), st.floats(0, 360))
 def test_a_span_of_two_turns_never_turns_round(peak: float, middle: float) -> None:
     assert plan(Flyby(peak, middle), axes((-180.0, 540.0))).turn_rounds == 0
+
+
+MASK = HorizonMask(((0.0, 5.0), (170.0, 5.0), (180.0, 45.0), (190.0, 5.0)))  # a mast in the south
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(5, 90),
+    st.floats(-360, 720),
+    st.sampled_from([(0.0, 450.0), (-180.0, 540.0), (0.0, 360.0)]),
+    st.sampled_from([90.0, 180.0]),
+    st.floats(2, 6),
+    st.sampled_from([0.0, 1.0]),
+)
+def test_no_path_looks_below_the_mask_leaning_over_included(
+    peak: float, middle: float, azimuth: tuple[float, float], highest: float, slew: float, resolution: float
+) -> None:
+    of = Axes(*azimuth, 0.0, highest, slew, slew, 3.0, 3.0, resolution)
+    path = plan_axis_path(Flyby(peak, middle), T, T + timedelta(seconds=DURATION_S), of, beam_width_deg=6.0, mask=MASK)
+    gate = Obstruction(MASK)
+    for azimuth_deg, elevation_deg in zip(path.azimuth_deg.tolist(), path.elevation_deg.tolist(), strict=True):
+        assert of.azimuth_min_deg <= azimuth_deg <= of.azimuth_max_deg
+        assert not gate.at(AzEl(azimuth_deg, elevation_deg))
+        if resolution:
+            assert not gate.at(AzEl(float(round(azimuth_deg)), float(round(elevation_deg))))
+
+
+def test_behind_a_mast_it_waits_above_and_is_there_when_the_satellite_comes_out() -> None:
+    sky = Flyby(30, 180)  # it culminates right behind the mast
+    end = T + timedelta(seconds=DURATION_S)
+    path = plan_axis_path(sky, T, end, Axes(0, 450, 0, 90, 6, 3, 3, 3), beam_width_deg=6.0, mask=MASK)
+    assert path.elevation_deg.max() == pytest.approx(45, abs=1)
+    hidden = MASK.elevation_deg(np.array([sky.at(T + timedelta(seconds=n)).azimuth_deg % 360 for n in range(600)]))
+    seen = np.array([sky.at(T + timedelta(seconds=n)).elevation_deg for n in range(600)]) >= hidden
+    errors = np.array([path.error_at(T + timedelta(seconds=n)) for n in range(600)])
+    assert np.count_nonzero((errors > 3) & seen) <= 3
+    assert np.count_nonzero(errors > 3) > 5
+
+
+def test_motors_gain_and_lose_speed_no_faster_than_they_can() -> None:
+    of = Axes(0.0, 360.0, 0.0, 90.0, 6.0, 3.0, 2.0, 2.0)
+    path = plan_axis_path(Flyby(40, 5), T, T + timedelta(seconds=DURATION_S), of, beam_width_deg=6.0)
+    assert path.turn_rounds == 1
+    assert np.abs(np.diff(path.azimuth_deg, 2)).max() <= 2.0 * path.step_s**2 * 1.001
+    quick = plan_axis_path(Flyby(40, 5), T, T + timedelta(seconds=DURATION_S), axes((0, 360)), beam_width_deg=6.0)
+    assert quick.off_beam_s < path.off_beam_s < quick.off_beam_s + 6
+
+
+def test_too_little_time_to_get_there_is_part_of_the_plan() -> None:
+    sky, end = Flyby(40, 180), T + timedelta(seconds=DURATION_S)
+    around = Around(AzEl(100, 0), start_within_s=10.0)
+    path = plan_axis_path(sky, T, end, axes((0, 450)), beam_width_deg=6.0, around=around)
+    assert path.start.azimuth_deg == pytest.approx(160, abs=1)  # as far as it gets in ten seconds
+    assert 10 < path.off_beam_s < 18
+    assert path.error_at(T + timedelta(seconds=30)) < 0.1
+
+
+def test_it_ends_where_the_next_contact_begins_best() -> None:
+    sky, end = Flyby(10, 60), T + timedelta(seconds=330)  # all of it lies between 0 and 90, or 360 and 450
+    for onward, low, high in ((AzEl(20, 10), 0, 90), (AzEl(420, 10), 360, 450)):
+        path = plan_axis_path(
+            sky, T + timedelta(seconds=270), end, axes(), beam_width_deg=6.0, around=Around(onward=onward)
+        )
+        assert low <= path.finish.azimuth_deg <= high

@@ -1,4 +1,4 @@
-"""The course of the demo: set the stage, let fleetd work both passes, run errands, leave, and judge from outside."""
+"""The course of the demo: set the stage, let fleetd work three passes, run errands, leave, and judge from outside."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from fleetd_hil.demo.scene import ROBOTS_ON_RTU, ROBOTS_ON_TCP, SITE_FILE, Scene
 from fleetd_hil.demo.view import Picture, draw, plain
 
 SITE = "hangzhou"
-SCENE_BEGINS = datetime(2026, 11, 11, 3, 1, tzinfo=UTC)  # configs/elements/README.md says what happens then
-CONTACTS = 2
+SCENE_BEGINS = datetime(2026, 11, 11, 3, 0, tzinfo=UTC)  # configs/elements/README.md says what happens then
+CONTACTS = 3
 START_UP_S = 6.0  # real seconds between the stage being set and the scene's first instant
 DEADLINE_S = 110.0
 LOOK_EVERY_S = 0.25
@@ -61,7 +61,7 @@ ERRANDS = (
 
 
 def run_demo(*, json_output: bool, rate: float, seed: int, keep: bool) -> int:
-    """Run the demo and print its summary; returns 0 if both contacts were worked and nothing was lost, else 1."""
+    """Run the demo and print its summary; returns 0 if all contacts were worked and nothing was lost, else 1."""
     folder = Path(tempfile.mkdtemp(prefix="fleetd-demo-"))
     console = Console(stderr=json_output)
     try:
@@ -127,7 +127,7 @@ async def _play(stage: Scene, seen: Seen, console: Console) -> Picture:
 async def _watch(
     stage: Scene, seen: Seen, picture: Picture, console: Console, daemon: asyncio.subprocess.Process
 ) -> None:
-    """Show what goes on until both contacts are reported and the errands are decided, or time is up."""
+    """Show what goes on until all contacts are reported and the errands are decided, or time is up."""
     deadline = time.monotonic() + START_UP_S + DEADLINE_S * 20 / stage.clock.rate
     said = -math.inf
     with (
