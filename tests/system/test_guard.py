@@ -174,9 +174,10 @@ async def hung_in_mid_slew() -> float:
         await blocking
         made.far.heard.clear()
         deadline_s = time.monotonic() + 5.0
-        while b"".join(made.far.heard)[:1] != b"S":  # the link is opened afresh, and a stop comes first
+        while b"S\r" not in b"".join(made.far.heard):  # the link is opened afresh, with a stop
             assert time.monotonic() < deadline_s
             await asyncio.sleep(0.01)
+        assert b"W" not in b"".join(made.far.heard), "nothing turns it before"
         return acted_s
 
 
