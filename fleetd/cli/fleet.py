@@ -25,6 +25,7 @@ _COLUMNS = {
     "alarms": "alarms",
     "worst": "worst",
 }
+_NAMED = 3
 _WORST_FIRST = ("critical", "warning", "info")
 
 
@@ -52,9 +53,14 @@ def fleet(
     if as_json:
         screen.print_json(sites)
     else:
-        screen.print_records(_COLUMNS, sites, empty="no site has said anything")
+        shown = [{**site, "not_online": _few(site["not_online"])} for site in sites]
+        screen.print_records(_COLUMNS, shown, empty="no site has said anything")
     if not sites:
         raise typer.Exit(Exit.REFUSED)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 async def _gathered(access: Access, seconds: float) -> dict[str, _Site]:

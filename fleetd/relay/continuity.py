@@ -64,7 +64,7 @@ class NodeWatch:
     def __init__(self, node: str) -> None:
         self._node = node
         self._boots: list[str] = []
-        self._first = self._last = 0
+        self._first = self._last = self._baseline = 0
         self._missing: set[int] = set()
         self._announced: set[int] = set()
         self._wills: set[int] = set()
@@ -95,9 +95,13 @@ class NodeWatch:
         """A message that the broker kept: it says which number is a last will, and nothing of continuity."""
         self._note_exceptions(message)
 
+    def settle(self) -> None:
+        """From now on all is heard: what is missing up to here may have come before anybody listened."""
+        self._baseline = self._last
+
     def report(self) -> NodeReport:
         """How it stands now."""
-        missing = sorted(self._missing - self._announced - self._wills)
+        missing = sorted(seq for seq in self._missing - self._announced - self._wills if seq > self._baseline)
         return NodeReport(
             node=self._node,
             boots=self._boots,
@@ -157,6 +161,11 @@ class Continuity:
             watch.retained(message)
         else:
             watch.take(topic, message, payload)
+
+    def settle(self) -> None:
+        """What was missing until now may have come before we listened: in a backlog, numbers do not come in order."""
+        for watch in self._nodes.values():
+            watch.settle()
 
     def reports(self) -> list[NodeReport]:
         """One for each node that said something, by name."""

@@ -117,7 +117,8 @@ class Relay:
         """How things stand now."""
         tally, publisher, uplink = self._store.outbox.tally, self._publisher, self._uplink
         error, error_at = self._error or ("", None)
-        backlog, rate_per_s = tally.backlog - (self._will is not None), publisher.rate_per_s()
+        backlog = tally.backlog - (self._will is not None)
+        rate_per_s = publisher.rate_per_s() if uplink else 0.0
         return RelayStatus(
             connected=uplink is not None,
             broker=str(uplink.broker if uplink else self._turns.broker),

@@ -197,3 +197,31 @@ async def test_wrong_commands_are_refused_in_words_and_nothing_else_happens(site
         assert await daemon.end() == 0
     started = [one for one in heard.on("robot-04/result") if one.body["stage"] in ("started", "succeeded")]
     assert not started
+
+
+async def test_what_is_stuck_since_when_and_why_is_answered_by_relay_status_alone(
+    calm_site: Site, mosquitto: Mosquitto
+) -> None:
+    site = calm_site
+    async with site.daemon() as daemon:
+        await daemon.up()
+        await until_said(site, "nothing is stuck")
+        mosquitto.stop()
+        said = await until_said(site, "stuck: connection to a broker")
+        assert f"mqtt://127.0.0.1:{mosquitto.port} cannot be reached: Connection refused" in said
+        told = json.loads((await asyncio.to_thread(fleetctl, site, "relay", "status", "--json")).stdout)
+        assert [one["what"] for one in told["stuck"]] == ["connection to a broker"]
+        assert told["stuck"][0]["since"] <= told["last_error_at"]
+        assert told["backlog"] > 0
+        mosquitto.start()
+        await until_said(site, "nothing is stuck")
+
+
+async def until_said(site: Site, words: str) -> str:
+    """Ask `fleetctl relay status` until its answer has these words, and what the cause is; returns the answer."""
+    async with asyncio.timeout(30):
+        while True:
+            said = (await asyncio.to_thread(fleetctl, site, "relay", "status")).stdout
+            if words in said and " was lost: " not in said.partition("connected ")[0]:
+                return said
+            await asyncio.sleep(0.05)

@@ -59,6 +59,7 @@ async def test_a_gap_ends_with_1_and_is_named(mosquitto_verbose: Mosquitto) -> N
     mosquitto = mosquitto_verbose
     verifying = asyncio.create_task(verified(mosquitto, "0.5"))
     await listened(mosquitto)
+    await asyncio.sleep(0.05)  # its beginning
     for seq in (1, 2, 2, 5):
         body = {"node": "n", "boot": "000001-abcdef", "seq": seq}
         await tell(mosquitto, "fleetd/hangzhou/event", json.dumps(body).encode())

@@ -70,6 +70,17 @@ def test_a_last_will_and_what_was_told_as_dropped_are_no_gaps() -> None:
     assert continuity.reports()[0].gaps == [(13, 13)]
 
 
+def test_what_is_missing_before_one_has_settled_may_have_come_before() -> None:
+    continuity = Continuity()
+    for seq in (4, 9, 5):  # urgent ones overtake a backlog
+        say(continuity, seq)
+    continuity.settle()
+    for seq in (10, 8, 12):
+        say(continuity, seq)
+    (one,) = continuity.reports()
+    assert one.gaps == [(11, 11)]
+
+
 def test_order_is_that_of_a_topic_and_nodes_and_boots_are_apart() -> None:
     continuity = Continuity()
     say(continuity, 9, "event")
