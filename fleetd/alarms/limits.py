@@ -13,7 +13,7 @@ from datetime import datetime
 from fleetd.alarms.entry import RANKS
 from fleetd.alarms.register import Alarms
 from fleetd.hub import Hub
-from fleetd.records import Quality, Reading, Severity, Value
+from fleetd.records import Quality, Reading, Severity, Telemetry, Value
 from fleetd.registers.limits import Limit, Scalar
 
 LATE_AFTER_S = 60.0
@@ -122,13 +122,15 @@ class Limits:
             self._alarms.clear(reading.device, alarm)
 
     def _raise(self, reading: Reading, alarm: str, line: _Line) -> None:
-        value, limit, unit = reading.values.get(line.watched.value), line.watched.limit, line.watched.unit
+        name, limit = line.watched.value, line.watched.limit
+        value = reading.values.get(name)
         if value is None:
             return
+        unit = reading.units.get(name, "") if isinstance(reading, Telemetry) else line.watched.unit
         said, at_line = _said(value, unit), _said(limit.line, unit)
         against = "" if limit.equals is not None else f", {limit.words} {at_line}"
         lasting = f" for {limit.for_s:g} s" if limit.for_s else ""
-        text = f"{line.watched.value} of {reading.device} is {said}{against}{lasting}"
+        text = f"{name} of {reading.device} is {said}{against}{lasting}"
         self._alarms.raise_(
             reading.device,
             alarm,

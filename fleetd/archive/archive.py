@@ -24,13 +24,14 @@ from fleetd.archive.writer import Bounds, Tables
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
 from fleetd.hub import Hub
-from fleetd.records import AnyRecord
+from fleetd.records import Alarm, AnyRecord, ContactReport, DeviceStatus, Event, Reading, Result
 from fleetd.store.rows import microseconds
 from fleetd.store.writer import Writer
 
 log = structlog.get_logger(__name__)
 
 CAPACITY = 100_000
+_TAKEN = (Reading, DeviceStatus, Event, Alarm, Result, ContactReport)  # frames have a file of their own
 _GATHER_S = 1.0  # of the clock: how long records gather before they are taken in together
 _BATCH = 5_000
 _FOLD_AFTER_S = 600.0
@@ -80,7 +81,7 @@ class Archive:
 
     async def run(self, hub: Hub) -> None:
         """Take in what the hub publishes, for ever; when cancelled, take in what has been published by then."""
-        with hub.subscribe("archive", capacity=CAPACITY) as records:
+        with hub.subscribe("archive", *_TAKEN, capacity=CAPACITY) as records:
             try:
                 while True:
                     await self.take(await records.get_batch(_BATCH))

@@ -237,9 +237,12 @@ def _limits(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
         if not isinstance(pattern, str) or not isinstance(value, str):
             continue
         meant = [each for each in devices if isinstance(each.name, str) and fnmatchcase(each.name, pattern)]
+        satellites = [str(each.get("name")) for _, each in _entries(data, "satellites")]
+        if any(fnmatchcase(name, pattern) for name in satellites):
+            continue  # what its telemetry holds is the business of its database
         if not meant:
-            names = sorted(each.name for each in devices if isinstance(each.name, str))
-            yield (*place, "device"), f"there is no device {pattern!r}{nearest(pattern, names)}"
+            names = sorted([*satellites, *(each.name for each in devices if isinstance(each.name, str))])
+            yield (*place, "device"), f"there is no device or satellite {pattern!r}{nearest(pattern, names)}"
         maps = [register_map for each in meant if (register_map := map_of(each.settings)) is not None]
         known = sorted({name for register_map in maps for spec in register_map.values for name in spec.names})
         if maps and len(maps) == len(meant) and value not in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from fleetd.alarms.limits import Watched
@@ -12,22 +12,27 @@ from fleetd.registers.model import RegisterMap
 
 
 def limits_of(site: Site) -> dict[str, list[Watched]]:
-    """For each device that has any, its limits."""
+    """For each device, and each satellite as a source of telemetry, that has any, its limits."""
     found = {device.name: _limits_of(site, device) for device in site.devices}
+    found |= {satellite.name: _own_limits(site, satellite.name, {}) for satellite in site.satellites}
     return {name: limits for name, limits in found.items() if limits}
 
 
 def _limits_of(site: Site, device: DeviceSettings) -> list[Watched]:
     register_map = map_of(device.settings)
     units = _units(register_map) if register_map else {}
-    own = [
-        Watched(limit.value, limit, units.get(limit.value, ""))
-        for limit in site.alarms.limits
-        if fnmatchcase(device.name, limit.device)
-    ]
+    own = _own_limits(site, device.name, units)
     taken = {watched.alarm for watched in own}
     shipped = _of_map(register_map) if register_map and site.alarms.map_limits else ()
     return [*own, *(watched for watched in shipped if watched.alarm not in taken)]
+
+
+def _own_limits(site: Site, name: str, units: Mapping[str, str]) -> list[Watched]:
+    return [
+        Watched(limit.value, limit, units.get(limit.value, ""))
+        for limit in site.alarms.limits
+        if fnmatchcase(name, limit.device)
+    ]
 
 
 def _of_map(register_map: RegisterMap) -> Iterator[Watched]:
