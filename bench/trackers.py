@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from bench.flyovers import STEP_S, ZENITH_DEG, Flyover
-from fleetd.contact.axis import Around
+from fleetd.contact.axis import Around, Pace
 from fleetd.contact.course import plan_axis_path
 from fleetd.contact.pursuit import aim
 from fleetd.devices import AzEl
@@ -41,7 +41,7 @@ class Planned:
         began = time.process_time()
         self.path = plan_axis_path(
             over.sky, over.begin, over.end, over.axes,
-            beam_width_deg=BEAM_WIDTH_DEG, mask=over.mask, around=Around(over.start),
+            beam_width_deg=BEAM_WIDTH_DEG, mask=over.mask, around=Around(over.start), pace=Pace(interval_s=PERIOD_S),
         )  # fmt: skip
         self.plan_ms = 1e3 * (time.process_time() - began)
         self._axes = over.axes

@@ -102,6 +102,14 @@ class Around:
     """Seconds between the end of the path and the next contact."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How orders follow one another: none shorter than the dead band, none sooner than the interval."""
+
+    dead_band_deg: float = 0.0
+    interval_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AxisPath:
     """Where to point during one pass, sampled every `step_s` from `begin` on, and how far off that will be."""
@@ -116,6 +124,8 @@ class AxisPath:
     """How often the antenna has to turn round in mid pass."""
     off_beam_s: float
     """Seconds for which the satellite will be outside the beam."""
+    unsure_deg: float = 0.0
+    """How far beside the path the antenna may be expected, for the controller's steps and the pace of orders."""
 
     @property
     def start(self) -> AzEl:

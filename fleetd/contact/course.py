@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
-from fleetd.contact.axis import Angles, Around, Axes, AxisPath, Flags, SkyTrack
+from fleetd.contact.axis import Angles, Around, Axes, AxisPath, Flags, Pace, SkyTrack
 from fleetd.contact.motors import at_rate, eased, raised
 from fleetd.contact.reach import Reach, best_look
 from fleetd.contact.sighting import Sighting, separation_deg, sighting
@@ -25,8 +26,9 @@ _TIE_BREAK = 1e-5  # a second of slewing before or after the pass weighs this mu
 _EVERY = 2  # samples of a path to one of the search for it
 _ON_COURSE_CELLS = 1.5
 _NEAR_DEG = 30.0  # beyond that it does not help to come nearer
-_UNSURE_SHARE = 0.35  # of a step, by which an antenna stands beside its path on the average
+_UNSURE_SHARE = 0.35  # of a step or dead band, by which an antenna stands beside its path on the average
 NOTHING_AROUND = Around()
+AT_ONCE = Pace()
 
 
 def plan_axis_path(
@@ -38,13 +40,19 @@ def plan_axis_path(
     beam_width_deg: float,
     mask: HorizonMask | None = None,
     around: Around = NOTHING_AROUND,
+    pace: Pace = AT_ONCE,
 ) -> AxisPath:
     """The best path from `begin` to `end` that keeps to the axes and looks at nothing below the mask.
 
-    The fewest seconds off the beam; of equals, the one that begins nearest to where the antenna stands and ends nearest
-    to where it must be next. Raises Refusal when the sky track holds no finite directions or no time.
+    The fewest seconds off the beam, for an antenna that is sent at such a pace; of equals, the one that begins nearest
+    to where the antenna stands and ends nearest to where it must be next. Raises Refusal when the sky track holds no
+    finite directions or no time.
     """
-    seen = sighting(sky, begin, end, beam_width_deg / 2, axes.resolution_deg * _UNSURE_SHARE)
+    seen = sighting(sky, begin, end, beam_width_deg / 2)
+    seen = replace(
+        seen,
+        unsure_deg=_UNSURE_SHARE * (axes.resolution_deg + pace.dead_band_deg) + seen.moves_deg(pace.interval_s) / 2,
+    )
     reach = Reach(axes, mask)
     found = _path(seen, reach, _finer(cheapest_course(seen.coarser(_EVERY), reach, around), seen, axes))
     whole = [_path(seen, reach, course) for course in _whole_ways(seen, axes)]
@@ -93,6 +101,7 @@ def _path(seen: Sighting, reach: Reach, course: Course) -> AxisPath:
         error_deg=error,
         turn_rounds=_turn_rounds(seen, azimuth, course.over, off),
         off_beam_s=float(np.count_nonzero(off) * seen.step_s),
+        unsure_deg=seen.unsure_deg,
     )
 
 

@@ -50,6 +50,11 @@ class Sighting:
         """Angle on the sky to other directions (haversine, as in `AzEl.separation_deg`)."""
         return separation_deg(azimuth_deg - self.azimuth_deg, self.elevation_deg, elevation_deg)
 
+    def moves_deg(self, within_s: float) -> float:
+        """How far the satellite moves on the sky meanwhile, at its fastest."""
+        steps = separation_deg(np.diff(self.azimuth_deg), self.elevation_deg[:-1], self.elevation_deg[1:])
+        return float(steps.max()) * within_s / self.step_s
+
     def coarser(self, every: int) -> Sighting:
         """The same with only each so-manieth sample."""
         return Sighting(
@@ -69,7 +74,7 @@ def separation_deg(apart_deg: Angles, here_deg: Angles, there_deg: Angles) -> An
     return np.asarray(np.degrees(2 * np.arcsin(np.sqrt(np.clip(h, 0, 1)))))
 
 
-def sighting(sky: SkyTrack, begin: datetime, end: datetime, half_beam_deg: float, unsure_deg: float) -> Sighting:
+def sighting(sky: SkyTrack, begin: datetime, end: datetime, half_beam_deg: float) -> Sighting:
     """Look along a sky track. Raises Refusal when it holds no finite directions or no time."""
     duration_s = (end - begin).total_seconds()
     if not duration_s > 0:
@@ -81,4 +86,4 @@ def sighting(sky: SkyTrack, begin: datetime, end: datetime, half_beam_deg: float
     elevation = np.array([look.elevation_deg for look in looks], dtype=np.float64)
     if not (np.isfinite(azimuth).all() and np.isfinite(elevation).all()):
         raise Refusal("not-finite", "the sky track of this pass holds directions that are no finite numbers")
-    return Sighting(begin, step_s, azimuth, elevation, half_beam_deg, unsure_deg)
+    return Sighting(begin, step_s, azimuth, elevation, half_beam_deg)

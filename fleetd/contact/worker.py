@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from fleetd.contact.antenna import Antenna, Measured
-from fleetd.contact.axis import Around, AxisPath, SkyTrack
+from fleetd.contact.axis import Around, AxisPath, Pace, SkyTrack
 from fleetd.contact.booking import Candidate, Contact
 from fleetd.contact.course import plan_axis_path
 from fleetd.contact.downlinking import ContactDownlink
@@ -137,7 +137,8 @@ class Worker:
     def _best_path(self, sky: SkyTrack, begin: datetime, end: datetime, around: Around) -> AxisPath:
         settings, axes = self._antenna.settings, self._antenna.axes
         width_deg, mask = settings.beam_width_deg, settings.mask
-        return plan_axis_path(sky, begin, end, axes, beam_width_deg=width_deg, mask=mask, around=around)
+        pace = Pace(settings.dead_band_deg, max(settings.tracking_period_s, settings.min_command_interval_s))
+        return plan_axis_path(sky, begin, end, axes, beam_width_deg=width_deg, mask=mask, around=around, pace=pace)
 
     def _next_start(self) -> tuple[AzEl, float] | tuple[()]:
         """Where the contact after this one will have the antenna wait, and how long after this one it begins."""

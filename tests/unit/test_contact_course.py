@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleetd.contact.axis import Around, Axes, AxisPath
+from fleetd.contact.axis import Around, Axes, AxisPath, Pace
 from fleetd.contact.clearance import Obstruction
 from fleetd.contact.course import NOTHING_AROUND, plan_axis_path
 from fleetd.devices import AzEl
@@ -258,3 +258,21 @@ def test_it_ends_where_the_next_contact_begins_best() -> None:
             sky, T + timedelta(seconds=270), end, axes(), beam_width_deg=6.0, around=Around(onward=onward)
         )
         assert low <= path.finish.azimuth_deg <= high
+
+
+def test_the_pace_of_orders_is_known_to_add_to_the_error() -> None:
+    sky, end = Flyby(60, 180), T + timedelta(seconds=DURATION_S)
+    quick = plan_axis_path(sky, T, end, axes(), beam_width_deg=6.0)
+    slow = plan_axis_path(sky, T, end, axes(), beam_width_deg=6.0, pace=Pace(dead_band_deg=2.0, interval_s=4.0))
+    assert quick.unsure_deg == 0
+    assert slow.unsure_deg == pytest.approx(0.35 * 2.0 + 4.0 * 0.75 / 2, abs=0.1)  # at most 0.75 deg/s on the sky
+
+
+def test_where_the_antenna_is_unsure_a_lag_stays_further_inside_the_beam() -> None:
+    sky, end = Flyby(86, 180), T + timedelta(seconds=DURATION_S)
+    errors = []
+    for pace in (Pace(), Pace(dead_band_deg=3.0)):
+        path = plan_axis_path(sky, T, end, axes(slew=3.0), beam_width_deg=6.0, pace=pace)
+        errors.append(path.error_deg[path.error_deg <= 3.0])
+    sure, unsure = errors
+    assert np.count_nonzero(unsure > 2.2) < np.count_nonzero(sure > 2.2)
