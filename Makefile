@@ -70,6 +70,7 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/python docs/man/build.py --check && echo "man pages: ok"
 	@$(BIN)/python docs/supported.py --check && echo "supported devices: ok"
 	@$(BIN)/python docs/messages.py --check && echo "messages: ok"
+	@$(BIN)/python docs/register_maps.py --check && echo "register maps: ok"
 
 man: $(READY)  ## man pages and the command reference, from the programs' own help
 	@$(BIN)/python docs/man/build.py

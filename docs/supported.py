@@ -27,6 +27,7 @@ TRIED = {
     "kiss": "its sim over pty and TCP; Dire Wolf 1.6 over TCP, with audio on its other side both ways",
     "icom-civ": f"its sim over pty and TCP, with echo and without; the sim is driven by {HAMLIB}'s `rigctl -m 3081`",
     "little-donkey": "its sim over Modbus TCP, RTU and RTU over TCP; pymodbus' server as the far end",
+    "modbus-sensor": "a sim of a UPS over Modbus TCP, RTU and RTU over TCP; what the UPS map assumes stands in it",
     "modbus-switch": "its sim over Modbus TCP, RTU and RTU over TCP; the register map is our own, and no product's",
     "rigctld": f"its sim over TCP; {HAMLIB}'s own `rigctld` with its dummy radio (`-m 1`), with and without `-o`",
     "rotctld": f"its sim over TCP; {HAMLIB}'s own `rotctld` with its dummy rotator (`-m 1`)",

@@ -14,6 +14,7 @@ from fleetd_hil.models.rig import RigModel
 from fleetd_hil.models.robot import RobotBuild, RobotModel
 from fleetd_hil.models.rotator import AxisBuild, RotatorBuild, RotatorModel
 from fleetd_hil.models.streets import Streets
+from fleetd_hil.models.ups import UpsModel
 from fleetd_hil.models.weather import WeatherModel
 from fleetd_hil.sim import Sim
 from fleetd_hil.sims import (
@@ -28,6 +29,7 @@ from fleetd_hil.sims import (
     rotctld,
     servo,
     spid,
+    ups,
     weather_station,
 )
 from fleetd_hil.sims.modbus import Framing, ModbusSim, Unit
@@ -104,6 +106,14 @@ class WeatherOptions:
 
     wind_m_s: float = 4.0
     temperature_c: float = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpsOptions:
+    """The load and the charge to begin with, as shares of one."""
+
+    load: float = 0.3
+    charge: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +215,10 @@ def _weather(options: Options, seed: int, faults: Faults, number: int) -> Unit:
     return weather_station.WeatherStationUnit(load_map("weather-station"), model, faults, number)
 
 
+def _ups(options: Options, _seed: int, faults: Faults, number: int) -> Unit:
+    return ups.UpsUnit(load_map("ups"), UpsModel(**options), faults, number)
+
+
 _streets = lru_cache(maxsize=8)(Streets.of_seed)
 
 KINDS: Mapping[str, SimKind] = {
@@ -256,6 +270,13 @@ KINDS: Mapping[str, SimKind] = {
         SimKind("spid-md01", "a SPID MD-01", spid.FAULTS, SpidOptions, alone=_spid("md01")),
         SimKind("spid-rot1", "a SPID Rot1Prog, azimuth alone", spid.FAULTS, SpidOptions, alone=_spid("rot1")),
         SimKind("spid-rot2", "a SPID Rot2Prog", spid.FAULTS, SpidOptions, alone=_spid("rot2")),
+        SimKind(
+            "ups",
+            "a UPS on its register map, one Modbus unit",
+            (*ups.FAULTS, *modbus.FAULTS),
+            UpsOptions,
+            unit=_ups,
+        ),
         SimKind(
             "weather-station",
             "a weather station on its register map, one Modbus unit",

@@ -12,7 +12,7 @@ from fleetd.registers.loader import load_map
 from fleetd.registers.model import RegisterMap, ValueSpec
 from fleetd_hil.sims.bank import RegisterBank
 
-MAPS = ["little-donkey", "weather-station"]
+MAPS = ["little-donkey", "ups", "weather-station"]
 
 
 @pytest.mark.parametrize("name", MAPS)

@@ -1,0 +1,1 @@
+"""Any sensor that is nothing but registers."""
