@@ -17,7 +17,7 @@ import structlog
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.diary import Diary
-from fleetd.contact.downlinking import ContactDownlink, ContactScene
+from fleetd.contact.downlinking import ContactDownlink, ContactScene, ContactTransmit, ContactUplink
 from fleetd.contact.planner import Question, Stage
 from fleetd.contact.prospect import with_prospects
 from fleetd.contact.radio import Radio
@@ -28,6 +28,7 @@ from fleetd.contact.transmit import TransmitGate
 from fleetd.contact.tuning import Tuning
 from fleetd.contact.worker import Onward, Worker
 from fleetd.downlink.reception import Reception
+from fleetd.downlink.uplink import Uplink
 from fleetd.errors import ElementsError
 from fleetd.hub import Hub
 from fleetd.orbit.passes import Pass
@@ -58,6 +59,8 @@ class ContactSite:
     """By antenna, where there is one."""
     gates: Mapping[str, TransmitGate] = field(default_factory=dict)
     """Before each of those radios' transmitters."""
+    uplinks: Mapping[str, Uplink] = field(default_factory=dict)
+    """The orders for each satellite that takes any, by its name."""
 
 
 class Contacts:
@@ -266,7 +269,9 @@ class Contacts:
         satellite = self._satellites.get(contact.candidate.satellite)
         downlink_hz = satellite.settings.downlink_hz if satellite else None
         scene = ContactScene(contact, antenna, sky, downlink_hz)
-        return ContactDownlink(self._site.receptions.get(antenna.name), scene)
+        uplink, gate = self._site.uplinks.get(contact.candidate.satellite), self._site.gates.get(antenna.name)
+        orders = ContactUplink(uplink, ContactTransmit(gate, contact.id)) if uplink and gate else None
+        return ContactDownlink(self._site.receptions.get(antenna.name), scene, orders)
 
     def _tuning(self, contact: Contact, sky: Trajectory) -> Tuning | None:
         radio = self._site.radios.get(contact.antenna)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
+
+import structlog
 
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.axis import SkyTrack
+from fleetd.contact.beside import beside
 from fleetd.contact.booking import Contact
+from fleetd.contact.transmit import TransmitGate
 from fleetd.devices import AzEl
 from fleetd.downlink.reception import Reception
 from fleetd.downlink.scene import Circumstances
 from fleetd.downlink.tally import FrameTally
+from fleetd.downlink.uplink import Uplink
+from fleetd.errors import Refusal, StoreError
+
+log = structlog.get_logger(__name__)
 
 _LIGHT_KM_S = 299_792.458
 
@@ -58,12 +67,47 @@ class ContactScene:
         return round(-self._downlink_hz * rate_km_s / _LIGHT_KM_S, 1)
 
 
-class ContactDownlink:
-    """The frames of one contact; without a reception, which an antenna without a TNC has none of, there are none."""
+class ContactTransmit:
+    """The antenna's gate on behalf of one contact's orders."""
 
-    def __init__(self, reception: Reception | None = None, scene: ContactScene | None = None) -> None:
+    def __init__(self, gate: TransmitGate, contact: str) -> None:
+        self.holder = contact
+        self._gate = gate
+
+    def check(self) -> None:
+        """Raise Refusal unless transmitting is allowed now."""
+        self._gate.check()
+
+    def still(self) -> None:
+        """Raise Refusal unless somebody holds the gate open at this instant."""
+        if self._gate.open_by is None:
+            raise Refusal("transmit-gate", "the transmitter is off again")
+
+    def open(self, by: str) -> AbstractAsyncContextManager[None]:
+        """Transmit while the context lasts."""
+        return self._gate.open(by)
+
+
+@dataclass(frozen=True, slots=True)
+class ContactUplink:
+    """The orders for the satellite of one contact, and the gate through which they leave."""
+
+    uplink: Uplink
+    transmit: ContactTransmit
+
+
+class ContactDownlink:
+    """The frames of one contact, both ways; without a TNC there are none."""
+
+    def __init__(
+        self,
+        reception: Reception | None = None,
+        scene: ContactScene | None = None,
+        uplink: ContactUplink | None = None,
+    ) -> None:
         self._reception = reception
         self._scene = scene
+        self._uplink = uplink
         self._tally: FrameTally | None = None
 
     @asynccontextmanager
@@ -77,6 +121,23 @@ class ContactDownlink:
                 yield
             finally:
                 await self._reception.settled()
+
+    @asynccontextmanager
+    async def ordering(self) -> AsyncIterator[None]:
+        """Orders that wait are given while the context lasts; enter it when the gate can open."""
+        if self._uplink is None or self._reception is None:
+            yield
+            return
+        work = self._orders(self._uplink, self._reception)
+        async with beside(work, f"{self._uplink.transmit.holder}-orders"):
+            yield
+
+    async def _orders(self, uplink: ContactUplink, reception: Reception) -> None:
+        """A store that takes nothing ends the giving of orders, and not the contact."""
+        try:
+            await uplink.uplink.work(reception.device, uplink.transmit)
+        except StoreError as error:
+            log.critical("orders cannot be given", satellite=uplink.uplink.satellite, reason=str(error))
 
     def reported(self) -> Mapping[str, Any]:
         """What the contact's report says of its frames."""

@@ -87,7 +87,8 @@ class Worker:
             with self._antenna.hold.by_contact(self.contact.id):
                 async with self._downlink.listening():
                     try:
-                        async with self._tuning.worked() if self._tuning else nullcontext():
+                        tuned = self._tuning.worked() if self._tuning else nullcontext()
+                        async with tuned, self._downlink.ordering():
                             await self._work()  # on every way out the transmitter is off first,
                     finally:
                         await self._leave()  # then the antenna stopped, then all else

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetd.access.matrix import Access
 from fleetd.clock import Clock
 from fleetd.config.site import Site
 from fleetd.downlink.decoder import Decoder
 from fleetd.downlink.reception import Reception
+from fleetd.downlink.uplink import Uplink
 from fleetd.hub import Hub
 from fleetd.store.frames import FrameArchive
+from fleetd.store.store import Store
 from fleetd.supervise import Device, Supervision
 
 
@@ -34,6 +37,19 @@ class Downlinks:
             for antenna in self.site.antennas
             if antenna.tnc is not None
         }
+
+    def uplinks(
+        self, receptions: Iterable[Reception], store: Store, hub: Hub, clock: Clock, access: Access
+    ) -> dict[str, Uplink]:
+        """The orders for each satellite that takes any, hearing what all receptions hear. Raises ConfigError."""
+        made = {
+            satellite.name: Uplink(satellite.name, satellite.uplink, store, hub, clock, access)
+            for satellite in self.site.satellites
+            if satellite.uplink is not None
+        }
+        for reception in receptions:
+            reception.listeners += [uplink.heard for uplink in made.values()]
+        return made
 
 
 @asynccontextmanager

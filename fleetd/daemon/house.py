@@ -48,6 +48,7 @@ from fleetd.daemon.timing import clock_watch
 from fleetd.devices import AzEl, Driver
 from fleetd.downlink.desk import Desk
 from fleetd.downlink.reception import Reception
+from fleetd.downlink.uplink import Uplink
 from fleetd.elements.custody import Surroundings
 from fleetd.elements.keeper import Keeper
 from fleetd.elements.kept import Kept
@@ -97,6 +98,7 @@ class Rooms:
     alarms: Alarms
     receptions: Mapping[str, Reception]
     desk: Desk
+    uplinks: Mapping[str, Uplink]
     instruments: Instruments
     guard: Guard
 
@@ -115,9 +117,14 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
         dispatching: asyncio.Future[Dispatch] = asyncio.get_running_loop().create_future()
 
         async def on_command(command: Command) -> None:
+            if (uplink := rooms.uplinks.get(command.device)) is not None:
+                await uplink.submit(command)
+                return
             await (await asyncio.shield(dispatching)).submit_all(command)
 
         await rooms.alarms.restore()
+        for uplink in rooms.uplinks.values():
+            await uplink.restore()
         signatures = await Signatures.known(site.site, rooms.access, store.counters, clock)
         mastered = Mastered(site, rooms.fleet, dispatching, clock)
         edge = _edge(site, clock, hub, store)
@@ -133,6 +140,7 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
                 _under_maintenance(rooms.maintenance),
                 rooms.guard.on_duty(_guard_alarm(rooms.alarms)),
                 alongside(_antenna_watches(rooms)),
+                alongside({f"orders for {name}": each.sweep() for name, each in rooms.uplinks.items()}),
                 alongside(_device_loops(rooms)),
                 Dispatch.open(site.robots, rooms.fleet, journal, rooms.access) as dispatch,
                 alongside({"contacts": rooms.contacts.run(), "elements": rooms.elements.run()}),
@@ -202,7 +210,9 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
     # Contacts hear of their elements as soon as these are read, which is before they run.
     outlook = Outlook(station, position.horizon)
     receptions = frames.receptions({name: each.device for name, each in devices.items()}, supervision, hub)
-    scene = ContactSite([], outlook, antennas, site.contacts, receptions, radios, gates)
+    access = Access(site.access)
+    uplinks = frames.uplinks(receptions.values(), store, hub, clock, access)
+    scene = ContactSite([], outlook, antennas, site.contacts, receptions, radios, gates, uplinks)
     contacts = Contacts(scene, hub, progress)
 
     def renewed(satellites: Sequence[Kept]) -> None:
@@ -210,7 +220,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
 
     around = Surroundings(store.elements, progress, hub.publish, alarms, renewed)
     return Rooms(
-        access=Access(site.access),
+        access=access,
         supervision=supervision,
         devices=list(devices.values()),
         elements=Keeper(site.satellites, site.elements, around),
@@ -229,6 +239,7 @@ def build(site: Site, clock: Clock, hub: Hub, store: Store, frames: Downlinks) -
         motors={name: MotorWatch(antenna, alarms) for name, antenna in antennas.items()},
         alarms=alarms,
         receptions=receptions,
+        uplinks=uplinks,
         desk=Desk(frames.archive, frames.decoders, hub, receptions),
         instruments=Instruments(progress, ports),
         guard=guard,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -38,5 +38,22 @@ class Scene(Protocol):
         ...
 
 
-Transmission = Callable[[str], AbstractAsyncContextManager[None]]
-"""Transmit on behalf of somebody while the context lasts, as the antenna's gate does."""
+class Transmit(Protocol):
+    """The antenna's gate, for one contact."""
+
+    @property
+    def holder(self) -> str:
+        """The contact."""
+        ...
+
+    def check(self) -> None:
+        """Raise Refusal unless transmitting is allowed now."""
+        ...
+
+    def still(self) -> None:
+        """Raise Refusal unless the transmitter is on for us at this instant."""
+        ...
+
+    def open(self, by: str) -> AbstractAsyncContextManager[None]:
+        """Transmit while the context lasts. Raises Refusal and DeviceError."""
+        ...

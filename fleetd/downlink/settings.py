@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, model_validator
 
 from fleetd.downlink.decoder import DecoderSpec, load_decoder
+from fleetd.downlink.uplinksettings import UplinkSettings
 from fleetd.orbit.settings import SatelliteSettings
 from fleetd.settings import Name, Settings
 
@@ -30,6 +31,14 @@ class WorkedSatellite(SatelliteSettings):
 
     decoder: DecoderSettings | None = None
     """How its frames become parameters; without one they are archived and published raw."""
+    uplink: UplinkSettings | None = None
+    """How it is given orders; without this it is given none. Needs a decoder, which tells whether they were obeyed."""
+
+    @model_validator(mode="after")
+    def _obeys_visibly(self) -> Self:
+        if self.uplink is not None and self.decoder is None:
+            raise ValueError("uplink: needs a decoder, for only telemetry tells whether an order was obeyed")
+        return self
 
 
 class DownlinkSettings(Settings):

@@ -7,6 +7,7 @@ restart, gets the entry that stands there.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
@@ -34,6 +35,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """Whether this very call of `accept` took the command in; False when its id was known."""
 
 
+More = Callable[[sqlite3.Connection, Entry], None]
+"""What else belongs into one transaction with an entry."""
+
+
+def _nothing_more(_connection: sqlite3.Connection, _entry: Entry) -> None:
+    pass
+
+
 class Ledger:
     """The durable list of commands."""
 
@@ -42,30 +51,40 @@ class Ledger:
         self._clock = clock
         self._outbox = outbox
 
-    async def accept(self, command: Command, result: Result | None = None) -> Entry:
+    async def accept(self, command: Command, result: Result | None = None, more: More = _nothing_more) -> Entry:
         """Take a command in, or give the entry of the one that has its id. Raises StoreError.
 
-        The result that says so goes to the outbox in the same transaction, unless the id was known.
+        The result that says so goes to the outbox in the same transaction, unless the id was known; `more` is done in
+        it, too.
         """
         body, drafts = msgspec.json.encode(command), _drafts(result)
 
         def act(connection: sqlite3.Connection) -> Entry:
             entry = self._accept(connection, command, body)
+            more(connection, entry)
             if entry.fresh:
                 self._outbox.enclose(connection, drafts)
             return entry
 
         return await self._writer.run(act)
 
-    async def advance(self, id: str, stage: Stage, reason: str = "", result: Result | None = None) -> Entry:  # noqa: A002
+    async def advance(
+        self,
+        id: str,  # noqa: A002
+        stage: Stage,
+        reason: str = "",
+        result: Result | None = None,
+        more: More = _nothing_more,
+    ) -> Entry:
         """Record how far a command has come; a final stage stays. Raises StoreError, for an unknown id too.
 
-        The result that says so goes to the outbox in the same transaction.
+        The result that says so goes to the outbox in the same transaction; `more` is done in it, too.
         """
         drafts = _drafts(result)
 
         def act(connection: sqlite3.Connection) -> Entry:
             entry = self._advance(connection, id, stage, reason)
+            more(connection, entry)
             self._outbox.enclose(connection, drafts)
             return entry
 
@@ -76,8 +95,12 @@ class Ledger:
         return await self._writer.run(lambda connection: _find(connection, id))
 
     async def unfinished(self) -> list[Entry]:
-        """The commands without a final stage, oldest first. Raises StoreError."""
-        query = f"SELECT {_COLUMNS} FROM ledger WHERE final = 0 ORDER BY number"  # noqa: S608
+        """The robots' commands without a final stage, oldest first; telecommands have a list of their own.
+
+        Raises StoreError.
+        """
+        others = "id NOT IN (SELECT id FROM telecommand)"
+        query = f"SELECT {_COLUMNS} FROM ledger WHERE final = 0 AND {others} ORDER BY number"  # noqa: S608
         return await self._writer.run(lambda connection: [_entry(row) for row in connection.execute(query)])
 
     async def recent(self, limit: int = 100) -> list[Entry]:

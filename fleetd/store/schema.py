@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from fleetd.errors import StoreError
-from fleetd.store import alarms, counters, elements, maintenance, table, untimed
+from fleetd.store import alarms, counters, elements, maintenance, table, telecommands, untimed
 from fleetd.store.damage import damage, is_damage
 
 FILE = "fleetd.db"
@@ -20,7 +20,7 @@ _APPLICATION_ID = 0x666C6431  # "fld1"
 _WAL_LIMIT = 16 << 20  # bytes that a checkpointed log may keep on disk
 
 # Added since version 1; they stand beside its tables, so an older fleetd still reads the file.
-_ADDED = elements.TABLES + alarms.TABLES + maintenance.TABLES + counters.TABLES + untimed.TABLES
+_ADDED = elements.TABLES + alarms.TABLES + maintenance.TABLES + counters.TABLES + untimed.TABLES + telecommands.TABLES
 _TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value ANY) STRICT;
 CREATE TABLE outbox (

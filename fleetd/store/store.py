@@ -29,6 +29,7 @@ from fleetd.store.salvage import Salvaged, finish, save
 from fleetd.store.schema import open_database
 from fleetd.store.settings import StoreSettings
 from fleetd.store.table import Bounds, Tally, first_tally
+from fleetd.store.telecommands import Telecommands
 from fleetd.store.writer import Writer
 
 
@@ -46,6 +47,7 @@ class Store:
     alarms: AlarmBook
     maintenance: MaintenanceShelf
     counters: Counters
+    telecommands: Telecommands
 
     @classmethod
     @asynccontextmanager
@@ -66,17 +68,19 @@ class Store:
             news = _News(folder, clock)
             async with Writer.over(connection, str(folder), news.heal) as writer:
                 outbox = news.outbox = Outbox(writer, boot, clock, bounds, tally)
+                ledger = Ledger(writer, clock, outbox)
                 store = cls(
                     folder=folder,
                     node=node,
                     boot=boot,
                     outbox=outbox,
-                    ledger=Ledger(writer, clock, outbox),
+                    ledger=ledger,
                     audit=Audit(writer, clock),
                     elements=ElementShelf(writer),
                     alarms=AlarmBook(writer, outbox),
                     maintenance=MaintenanceShelf(writer),
                     counters=Counters(writer),
+                    telecommands=Telecommands(writer, clock, ledger),
                 )
                 if salvaged is not None:
                     await store.outbox.append([news.of(salvaged)])
