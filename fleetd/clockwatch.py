@@ -22,7 +22,8 @@ log = structlog.get_logger(__name__)
 LOOK_S = 0.5
 DEVICE, UNSYNCHRONISED = "clock", "clock-unsynchronised"
 _UNSYNCED_AFTER_S = 60.0
-_JITTER_S = 0.05  # the clocks are read one after the other, and the process may be held up in between
+_JITTER_S = 0.05  # the clocks are read one after the other
+_TOGETHER_S, _TRIES = 0.005, 20
 _SLEW = 0.0006  # the kernel lets civil time gain or lose at most 500 millionths: adjtimex(2)
 _LEAP_S = 0.9, 1.1
 _AFTER_LEAP_S = 86_400.0
@@ -37,7 +38,12 @@ class Instant(NamedTuple):
 
     @classmethod
     def of(cls, clock: Clock) -> Instant:
-        """Now."""
+        """Now; read again where the process was held up between one clock and the next."""
+        for _ in range(_TRIES):
+            before_s = clock.boottime()
+            now = cls(clock.now().timestamp(), clock.boottime(), clock.monotonic())
+            if clock.boottime() - before_s < _TOGETHER_S:
+                return now
         return cls(clock.now().timestamp(), clock.boottime(), clock.monotonic())
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+# What a frame's variables hold may be a secret: neither form shows them.
+_WITHOUT_LOCALS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -21,9 +23,9 @@ def set_up_logging(level: str = "info", *, json: bool | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     finish: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_WITHOUT_LOCALS), structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [_console(colors=sys.stderr.isatty())]
     )
     structlog.configure(
         processors=[*shared, *finish],
@@ -42,3 +44,7 @@ def set_up_logging(level: str = "info", *, json: bool | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
     for chatty in ("aiomqtt", "mqtt", "pymodbus", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
+
+
+def _console(*, colors: bool) -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)

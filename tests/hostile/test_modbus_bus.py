@@ -529,6 +529,21 @@ async def test_a_connection_that_says_nothing_any_more_is_given_up() -> None:
         assert bus.closed
 
 
+async def test_requests_that_expire_together_end_the_connection_once() -> None:
+    """The one that makes the connection be given up takes the other with it, in the middle of the same look."""
+    bugs: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: bugs.append(context))
+    async with bus_over(TCP, silence) as (bus, _):
+        for unit in range(1, SILENT_REQUESTS):
+            with pytest.raises(ReplyTimeout):
+                await bus.ask(unit, READ, within_s=0.001)
+        asked = [bus.ask(unit, READ, within_s=0.001) for unit in (101, 102)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ReplyTimeout, LinkLost]
+        assert bus.closed
+    assert bugs == []
+
+
 async def test_one_silent_unit_behind_a_gateway_does_not_end_the_connection() -> None:
     def one_dead(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
         return [] if frame[6] == 9 else [(0, answer_tcp(frame))]

@@ -204,3 +204,25 @@ def test_after_a_step_only_what_a_time_service_said_since_is_believed(tmp_path) 
 
 def test_a_boot_of_the_machine_has_one_name() -> None:
     assert machine_boot() == machine_boot() != ""
+
+
+def test_a_process_that_is_held_up_between_two_clocks_reads_them_again() -> None:
+    class HeldUp(VirtualClock):
+        """Loses a tenth of a second now and then, in the middle of a look."""
+
+        def __init__(self) -> None:
+            super().__init__(NOON)
+            self.looks = 0
+
+        def monotonic(self) -> float:
+            self.looks += 1
+            if self.looks % 7 == 3:
+                self._elapsed_s += 0.1
+            return super().monotonic()
+
+    clock = HeldUp()
+    before = Instant.of(clock)
+    for _ in range(1_000):
+        now = Instant.of(clock)
+        assert disturbance(before, now) == Disturbance(0.0, 0.0)
+        before = now

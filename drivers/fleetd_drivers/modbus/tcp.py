@@ -134,7 +134,7 @@ class TcpBus(Bus):
             return  # this look was made superfluous by an earlier one
         self._look_at = math.inf
         for transaction, ask in list(self._sent.items()):
-            if ask.due_s <= now:
+            if ask.due_s <= now and transaction in self._sent:  # one of them may end the connection for all
                 self._expired(transaction, ask, now)
         if self._sent:
             self._watch(min(ask.due_s for ask in self._sent.values()))
