@@ -361,6 +361,24 @@ async def test_an_antenna_is_pointed_parked_and_stopped_within_its_limits(tmp_pa
         assert [one["name"] for one in (await here.ask("GET", "/v1/antennas"))[1]] == ["dish"]
 
 
+async def test_an_antenna_is_locked_and_given_maintenance_by_name(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        await here.site.until(lambda: here.house.antennas["dish"].measured is not None)
+        status, dish = await here.ask("POST", "/v1/antennas/dish/lock", {"why": "new bearing"})
+        assert (status, dish["locked_by"], dish["lock_reason"]) == (200, ME, "new bearing")
+        status, no = await here.ask("POST", "/v1/antennas/dish/park")
+        assert (status, no["rule"]) == (409, "maintenance")
+        assert [entry["why"] for entry in (await here.ask("GET", "/v1/maintenance"))[1]] == ["new bearing"]
+        status, dish = await here.ask("POST", "/v1/antennas/dish/unlock")
+        assert (status, dish["locked_by"]) == (200, None)
+        body = {"antenna": "dish", "begin": "2036-12-01T08:00:00Z", "end": "2036-12-01T10:00:00Z", "why": "paint"}
+        status, entry = await here.ask("POST", "/v1/maintenance/add", body)
+        assert (status, entry["who"], entry["end"]) == (200, ME, "2036-12-01T10:00:00.000Z")
+        assert (await here.ask("POST", f"/v1/maintenance/{entry['id']}/remove"))[0] == 200
+        assert (await here.ask("POST", f"/v1/maintenance/{entry['id']}/remove"))[0] == 404
+        assert (await here.ask("POST", "/v1/antennas/dish/lock", {"why": " "}))[0] == 409
+
+
 async def test_an_antenna_out_of_reach_is_not_possible_now(tmp_path: Path) -> None:
     async with door(tmp_path) as here:
         await here.site.until(lambda: here.house.antennas["dish"].measured is not None)

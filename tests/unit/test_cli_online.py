@@ -140,6 +140,8 @@ def fleetctl(daemon: FakeDaemon, *words: str) -> Result:
         (["robots", "list"], "/v1/robots", [ROBOT], "71.25"),
         (["robots", "show", "robot-01"], "/v1/robots/robot-01", DETAIL, "no scale"),
         (["contacts"], "/v1/contacts", [CONTACT], "tin-20261111T120000Z"),
+        (["maintenance"], "/v1/maintenance", [{"id": "dish-1", "antenna": "dish", "why": "bolts"}], "bolts"),
+        (["maintenance", "list"], "/v1/maintenance", [], "no maintenance is entered"),
         (["contacts", "list"], "/v1/contacts", [CONTACT], "61.5"),
         (["contacts", "explain", "c/1"], "/v1/contacts/c%2F1/explain", {"reason": "the sun is out"}, "the sun is out"),
         (["alarms"], "/v1/alarms", [ALARM], "below the limit of 10 %"),
@@ -183,6 +185,14 @@ def test_looking_shows_a_table_to_people_and_the_answer_itself_to_programs(
             {"azimuth_deg": 0.5, "elevation_deg": -1},
         ),
         (["antenna", "dish", "stop"], "/v1/antennas/dish/stop", {}),
+        (["antenna", "dish", "lock", "new", "bearing"], "/v1/antennas/dish/lock", {"why": "new bearing"}),
+        (["antenna", "dish", "unlock"], "/v1/antennas/dish/unlock", {}),
+        (
+            ["maintenance", "add", "dish", "2026-12-01T08:00:00Z", "2026-12-01T10:00:00Z", "paint", "it"],
+            "/v1/maintenance/add",
+            {"antenna": "dish", "begin": "2026-12-01T08:00:00Z", "end": "2026-12-01T10:00:00Z", "why": "paint it"},
+        ),
+        (["maintenance", "remove", "dish-20261201T080000Z"], "/v1/maintenance/dish-20261201T080000Z/remove", {}),
         (["antenna", "dish", "park"], "/v1/antennas/dish/park", {}),
         (["contacts", "cancel", "c1"], "/v1/contacts/c1/cancel", {}),
         (
@@ -396,6 +406,7 @@ def test_a_daemon_that_breaks_off_is_3(tmp_path: Path) -> None:
     [
         ["stop"],
         ["antenna", "dish", "point", "10"],
+        ["antenna", "dish", "lock"],
         ["antenna", "dish", "point", "ten", "3"],
         ["antenna", "dish", "point", "1", "2", "3"],
         ["antenna", "dish", "stop", "1"],

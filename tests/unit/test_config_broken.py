@@ -44,6 +44,39 @@ BROKEN = [
         ],
     ),
     (
+        "wind by what is no sensor",
+        "    rotator: turner\n",
+        "    rotator: turner\n    wind: {sensor: donkey, limit: 20.0}\n",
+        ["12:20: antennas.0.wind.sensor: the device donkey is a robot; no device is a sensor"],
+    ),
+    (
+        "a calm above the limit",
+        "    rotator: turner\n",
+        "    rotator: turner\n    wind: {sensor: donkey, limit: 20.0, calm: 25.0}\n",
+        [
+            "12:11: antennas.0.wind: calm: 25 is above the limit, 20",
+            "12:20: antennas.0.wind.sensor: the device donkey is a robot; no device is a sensor",
+        ],
+    ),
+    (
+        "maintenance that ends before it begins",
+        "    rotator: turner\n",
+        "    rotator: turner\n    maintenance: [{begin: 2026-12-01T08:00:00Z, end: 2026-12-01T07:00:00Z, why: paint}]\n",
+        ["12:19: antennas.0.maintenance.0: it must begin before it ends"],
+    ),
+    (
+        "maintenance without a zone",
+        "    rotator: turner\n",
+        '    rotator: turner\n    maintenance: [{begin: "2026-12-01T08:00:00", end: 2026-12-01T09:00:00Z, why: paint}]\n',
+        ["12:27: antennas.0.maintenance.0.begin: '2026-12-01T08:00:00' has no zone; end it with 'Z' for UTC"],
+    ),
+    (
+        "a park below the mask",
+        "    rotator: turner\n",
+        "    rotator: turner\n    mask_deg: [[0.0, 5.0]]\n    stow: {azimuth_deg: 0.0, elevation_deg: 2.0}\n",
+        ["10:5: antennas.0: stow: azimuth 0.0, elevation 2.0 is below the mask there, 5.0 degrees"],
+    ),
+    (
         "unknown key below",
         "rotator: turner",
         "rotater: turner",
