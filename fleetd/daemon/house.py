@@ -60,10 +60,12 @@ from fleetd.notify import Notifier
 from fleetd.orbit.station import Station
 from fleetd.orbit.sun import sun_direction_deg
 from fleetd.records import Command, Severity
+from fleetd.relay.homeassistant import Discovery
 from fleetd.relay.relay import Relay
 from fleetd.relay.signed import Signatures
 from fleetd.relay.sparkplug.edge import Edge
 from fleetd.relay.sparkplug.metrics import metrics_of
+from fleetd.relay.sparkplug.node import Kind
 from fleetd.robots.dispatch import Dispatch
 from fleetd.robots.fleet import Fleet, Member
 from fleetd.robots.journal import Journal
@@ -128,7 +130,8 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
         signatures = await Signatures.known(site.site, rooms.access, store.counters, clock)
         mastered = Mastered(site, rooms.fleet, dispatching, clock)
         edge = _edge(site, clock, hub, store)
-        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures, mastered.guests, edge)
+        guests = [*mastered.guests, *_discovery(site)]
+        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures, guests, edge)
         journal = Journal(store, hub, clock)
         try:
             async with (
@@ -324,9 +327,18 @@ def _edge(site: Site, clock: Clock, hub: Hub, store: Store) -> Edge | None:
     """Readings as Sparkplug B, where the site wants them; maps tell the metrics before there are values."""
     if site.relay.sparkplug is None:
         return None
+    return Edge(site.relay, site.relay.sparkplug, store, hub, clock, site.site, _known_values(site))
+
+
+def _discovery(site: Site) -> list[Discovery]:
+    """Values announced to Home Assistant, where the site wants them."""
+    chosen = site.relay.home_assistant
+    return [] if chosen is None else [Discovery(site.site, chosen, _known_values(site))]
+
+
+def _known_values(site: Site) -> dict[str, dict[str, Kind]]:
     maps = {device.name: map_of(device.settings) for device in site.devices}
-    known = {name: metrics_of(register_map) for name, register_map in maps.items() if register_map is not None}
-    return Edge(site.relay, site.relay.sparkplug, store, hub, clock, site.site, known)
+    return {name: metrics_of(register_map) for name, register_map in maps.items() if register_map is not None}
 
 
 def _house(

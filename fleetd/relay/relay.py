@@ -208,8 +208,7 @@ class Relay:
 
     async def _work(self, uplink: Uplink, will: Row, tasks: asyncio.TaskGroup) -> None:
         await self._store.outbox.append([self._node_status("online", will.seq)])
-        if self._guests:
-            uplink.window = max(1, uplink.window - 1)  # a guest has one message on its way at a time
+        uplink.window = max(1, uplink.window - len(self._guests))  # a guest has one message on its way at a time
         async with asyncio.TaskGroup() as work:
             for guest in self._guests:
                 work.create_task(guest.attend(uplink), name=f"relay guest {type(guest).__name__}")

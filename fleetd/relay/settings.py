@@ -54,6 +54,15 @@ def _checked(text: str) -> str:
 BrokerUrl = Annotated[str, AfterValidator(_checked), Field(examples=["mqtts://broker.example.org:8883"])]
 
 
+class HomeAssistantSettings(Settings):
+    """Which values Home Assistant finds by itself, by MQTT discovery."""
+
+    prefix: Annotated[str, Field(pattern=r"^[^+#\x00/]+(/[^+#\x00/]+)*$")] = "homeassistant"
+    """The discovery prefix that is configured there."""
+    devices: Annotated[list[str], Field(min_length=1, default_factory=lambda: ["*"])]
+    """Names of devices, with wildcards; those that have no register map have no values to announce."""
+
+
 class RelaySettings(Settings):
     """The MQTT brokers and how to speak with them."""
 
@@ -88,11 +97,15 @@ class RelaySettings(Settings):
 
     sparkplug: SparkplugSettings | None = None
     """Have readings leave as Sparkplug B in place of JSON."""
+    home_assistant: HomeAssistantSettings | None = None
+    """Announce the values of devices to Home Assistant."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.password is not None and self.username is None:
             raise ValueError("a password needs a username beside it")
+        if self.sparkplug is not None and self.home_assistant is not None:
+            raise ValueError("home_assistant reads the JSON readings that sparkplug takes away; leave one of them out")
         if (self.cert_file is None) != (self.key_file is None):
             raise ValueError("cert_file and key_file go together")
         tls_files = self.ca_file or self.cert_file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from typing import Any
 from fleetd.clock import ScaledClock
 from fleetd.hub import Hub
 from fleetd.records import Command, Event, Quality, Reading
+from fleetd.relay.guest import Guest
 from fleetd.relay.relay import Relay
 from fleetd.relay.settings import RelaySettings
 from fleetd.relay.sparkplug.edge import Edge
@@ -40,7 +41,13 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    folder: Path, *brokers: str, name: str = "hangzhou", max_mib: int = 64, before: int = 0, **settings: Any
+    folder: Path,
+    *brokers: str,
+    name: str = "hangzhou",
+    guests: Sequence[Guest] = (),
+    max_mib: int = 64,
+    before: int = 0,
+    **settings: Any,
 ) -> AsyncIterator[Site]:
     """A relay; `before` readings of three robots wait in its store already."""
 
@@ -54,7 +61,7 @@ async def site(
             await store.outbox.append([reading(number) for number in range(first, min(before, first + 500))])
         chosen = RelaySettings(brokers=list(brokers), **settings)
         edge = Edge(chosen, chosen.sparkplug, store, hub, clock, name, {}) if chosen.sparkplug else None
-        relay = Relay(chosen, store, hub, clock, name, nobody, edge=edge)
+        relay = Relay(chosen, store, hub, clock, name, nobody, guests=guests, edge=edge)
         task = asyncio.create_task(relay.run())
         await asyncio.sleep(0)
         try:

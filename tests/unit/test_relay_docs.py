@@ -27,6 +27,6 @@ def test_the_cluster_page_shows_settings_that_load() -> None:
     assert settings.protocol == "3.1.1"
 
 
-@pytest.mark.parametrize("page", ["sparkplug.md"])
+@pytest.mark.parametrize("page", ["sparkplug.md", "home-assistant.md"])
 def test_the_pages_of_codecs_show_settings_that_load(page: str) -> None:
     RelaySettings.model_validate({"brokers": ["mqtt://b"], **settings_of(page)})
