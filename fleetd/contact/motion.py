@@ -17,6 +17,7 @@ from fleetd.devices import AzEl
 _ANSWERS_S = 0.8  # from an order to the first movement, at most
 _WILD_SHARE = 1.5  # of what the slew rate allows; faster is no movement
 _NOISY_COUNT, _NOISY_S = 3, 60.0
+_LEAST_STEP_DEG = 0.2  # a scale that shows more than that trembles
 _UNMOVED = 2  # one may be chance: there and back between two looks
 _MOVING_S = 1.5  # after the last movement that was seen
 
@@ -62,6 +63,7 @@ class AxisMotion:
     moved_at_s: float = -math.inf
     unmoved: int = 0
     """How many positions in a row have been the same while it was due to move."""
+    _noted_deg: float | None = None
     _direction: int = 0
     _was_right: bool = False
 
@@ -94,17 +96,19 @@ class AxisMotion:
 
     def take(self, shown_deg: float, now_s: float) -> None:
         """It stands there now."""
-        before, self.shown_deg = self.shown_deg, shown_deg
-        step = 0.0 if before is None else shown_deg - before
-        if before is not None and abs(step) >= self.step_deg / 2:
-            self._moved(before, step, now_s)
+        self.shown_deg = shown_deg
+        before = shown_deg if self._noted_deg is None else self._noted_deg
+        if abs(shown_deg - before) >= self.step_deg / 2:
+            self._moved(before, shown_deg - before, now_s)
+            self._noted_deg = shown_deg
         elif self.due_since_s is not None:
             self.unmoved += 1
+        self._noted_deg = before if self._noted_deg is None else self._noted_deg
         self._note_due(now_s)
 
     def start_anew(self) -> None:
         """It was turned by hand, or its scale was set: that was nobody's movement."""
-        self.shown_deg = self.due_since_s = None
+        self.shown_deg = self.due_since_s = self._noted_deg = None
         self.unmoved = 0
 
     def _note_due(self, now_s: float) -> None:
@@ -155,7 +159,7 @@ class Motion:
     @classmethod
     def of(cls, axes: Axes, settles_deg: float) -> Motion:
         """For an antenna with these axes."""
-        step_deg = axes.resolution_deg or 0.1
+        step_deg = max(axes.resolution_deg, _LEAST_STEP_DEG)
         return cls(
             AxisMotion("azimuth", *axes.azimuth_pace, step_deg, settles_deg),
             AxisMotion("elevation", *axes.elevation_pace, step_deg, settles_deg),

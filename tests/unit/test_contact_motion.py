@@ -99,6 +99,18 @@ def test_one_motor_that_stands_is_a_stalled_motor(slew: float, begun_s: float) -
     assert scene.motion.findings(scene.at_s) == []
 
 
+def test_a_scale_that_trembles_is_no_movement_and_a_creep_is_one() -> None:
+    motion = Motion.of(Axes(0.0, 450.0, 0.0, 180.0, 6.0, 3.0, 4.0, 4.0, 0.001), 3.0)
+    motion.take(AzEl(100.0, 20.0), 0.0)
+    motion.sent(AzEl(200.0, 20.0), 0.0)
+    for second in range(1, 5):
+        motion.take(AzEl(100.0 + 0.05 * (-1) ** second, 20.0), float(second))
+    assert [finding.trouble for finding in motion.findings(4.0)] == [Trouble.STALLED]
+    for second in range(5, 30):
+        motion.take(AzEl(100.0 + 0.07 * (second - 4), 20.0), float(second))
+    assert motion.findings(29.0) == []
+
+
 def test_a_motor_that_has_nothing_to_do_may_stand() -> None:
     scene = Scene()
     scene.send(100, 80)
