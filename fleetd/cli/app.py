@@ -35,6 +35,7 @@ from fleetd.cli import (
     screen,
     sign,
     stop,
+    uplink,
 )
 from fleetd.cli.options import Exit, remember_broker, wants_json
 from fleetd.errors import ConfigError, FleetError, Refusal
@@ -120,6 +121,7 @@ app.command()(sign.sign)
 app.command()(online.watch)
 app.command()(history.history)
 app.add_typer(downlink.app, name="downlink")
+app.add_typer(uplink.app, name="uplink")
 app.command(context_settings={"ignore_unknown_options": True})(device.device)
 app.command()(drivers.drivers)
 app.command()(ports.ports)

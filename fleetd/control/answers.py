@@ -126,8 +126,8 @@ def act_of(request: web.Request) -> str:
 
 
 def judged_later(request: web.Request) -> bool:
-    """Whether it is about a robot's command, which the dispatch judges and audits by its own action."""
-    return act_of(request) in ("commands", "commands/confirm")
+    """Whether it is a robot's command or a satellite's order, which is judged and audited by its own action."""
+    return act_of(request) in ("commands", "commands/confirm", "uplink/orders")
 
 
 def _stops(request: web.Request) -> bool:

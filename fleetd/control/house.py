@@ -16,6 +16,7 @@ from fleetd.contact.radio import Radio
 from fleetd.control.instruments import Instruments
 from fleetd.devices import Capability
 from fleetd.downlink.desk import Desk
+from fleetd.downlink.uplink import Uplink
 from fleetd.elements.keeper import Keeper
 from fleetd.errors import Refusal
 from fleetd.hub import Hub
@@ -59,6 +60,8 @@ class House:
     """By antenna, where there is one."""
     archive: Archive | None = None
     desk: Desk | None = None
+    uplinks: Mapping[str, Uplink] = field(default_factory=dict)
+    """The orders for each satellite that takes any."""
     instruments: Instruments | None = None
 
     def antenna(self, name: str) -> Antenna:

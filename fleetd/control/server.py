@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from fleetd.config.control import ControlSettings
-from fleetd.control import downlink, health, history, robots, site, sky
+from fleetd.control import downlink, health, history, robots, site, sky, uplink
 from fleetd.control.answers import HOUSE, MOST_BYTES, permitted, recorded, worded
 from fleetd.control.house import House
 from fleetd.control.http import serve_http
@@ -61,7 +61,7 @@ def _application(house: House) -> web.Application:
     application[HOUSE] = house
     application[site.WATCHERS] = set()
     application.on_shutdown.append(site.end_watching)
-    for room in (site, sky, robots, history, downlink, health):
+    for room in (site, sky, robots, history, downlink, uplink, health):
         application.add_routes(room.routes)
     return application
 

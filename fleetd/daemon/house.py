@@ -369,6 +369,7 @@ def _house(
         devices=rooms.devices,
         archive=archive,
         desk=rooms.desk,
+        uplinks=rooms.uplinks,
         instruments=rooms.instruments,
     )
 

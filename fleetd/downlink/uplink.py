@@ -70,6 +70,11 @@ class Uplink:
         self.forged = 0
         """Answers that were not authentic, or answered nothing that was asked."""
 
+    @property
+    def expiry_s(self) -> float:
+        """How long an order waits whose giver did not say."""
+        return self._settings.expiry_s
+
     async def restore(self) -> None:
         """Go on from what the store knows: what waits goes on waiting, what may have been sent is asked after."""
         listed = await self._store.telecommands.listed(unfinished=True)
