@@ -165,7 +165,7 @@ class Station:
         await task
         return self.bench.report()
 
-    async def in_mid_contact(self, at_s: float = 360.0, **changes: Any) -> asyncio.Task[None]:
+    async def in_mid_contact(self, at_s: float = 200.0, **changes: Any) -> asyncio.Task[None]:
         await self.bench.advance((AOS - T).total_seconds() - 60)
         task = asyncio.create_task(self.worker(**changes).run(), name="worker")
         await self.bench.advance(60 + at_s)
@@ -396,7 +396,7 @@ async def ends(site: Station, task: asyncio.Task[None], way: str) -> None:
     elif way == "stopped":
         await asyncio.wait({asyncio.create_task(site.bench.antenna.stop(by="ada"), name="stop")}, timeout=0)
     elif way == "los":
-        await site.bench.advance((LOS - AOS).total_seconds() - 360)
+        await site.bench.advance((LOS - AOS).total_seconds() - 200)
     elif way == "rotator lost":
         site.bench.rotator.broken = True
         await site.bench.advance(40.0)

@@ -197,8 +197,8 @@ async def test_what_changes_while_transmitting_puts_it_off_at_once(event: str) -
 
 
 async def test_cancelled_at_every_await_it_is_off() -> None:
-    for rounds in range(24):
-        async with station() as site:
+    async with station() as site:
+        for rounds in range(24):
             task = asyncio.create_task(site.transmit(5.0), name="transmitting")
             for _ in range(rounds):
                 await asyncio.sleep(0)
