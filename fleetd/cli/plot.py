@@ -11,6 +11,7 @@ Points = Sequence[tuple[float, float]]
 """Seconds since 1970, and values."""
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # by row and column of one Braille character
+_BLANK = "\u2800"
 _WIDTH_PX, _HEIGHT_PX, _LEFT_PX, _BOTTOM_PX, _TOP_PX = 960, 320, 70, 30, 30
 _COLOURS = ("#0b6e99", "#c4442c", "#2e7d32", "#8e5bb5", "#a8741a")
 
@@ -50,7 +51,7 @@ def draw(points: Points, columns: int, rows: int = 12) -> Iterator[str]:
         cells[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
     for number, line in enumerate(cells):
         label = labels[0] if number == 0 else labels[1] if number == rows - 1 else ""
-        yield f"{label:>{edge}} ┤{''.join(chr(0x2800 + dots) for dots in line)}".rstrip()
+        yield f"{label:>{edge}} ┤{''.join(chr(0x2800 + dots) for dots in line)}".rstrip(f" {_BLANK}")
     first, last = _time(frame.first_s), _time(frame.last_s)
     yield f"{'':>{edge}} └{first}{last:>{max(1, width - len(first))}}"
 
