@@ -42,7 +42,9 @@ def history(
         list[str] | None,
         typer.Option(help="Records in place of values: event, alarm, result, contact or status; repeatable."),
     ] = None,
-    most: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most so many, the newest.")] = 100_000,
+    most: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="At most so many, the newest; a daemon gives up to 250,000.")
+    ] = 100_000,
     archive: Annotated[Path | None, typer.Option(help="Read this archive file, without a daemon.")] = None,
     socket: Socket = DEFAULT_SOCKET,
     as_json: AsJson = False,

@@ -12,7 +12,7 @@ from fleetd.clock import parse_utc
 from fleetd.control.answers import HOUSE, MalformedRequest, answer, number_of
 from fleetd.errors import ConfigError, Refusal
 
-_MOST_POINTS, _POINTS = 1_000_000, 100_000
+_MOST_POINTS, _POINTS = 250_000, 100_000
 _MOST_RECORDS, _RECORDS = 100_000, 1_000
 _LOOK_BACK = timedelta(days=1)
 
