@@ -86,6 +86,11 @@ class Contacts:
         return self._diary.views
 
     @property
+    def working(self) -> bool:
+        """Whether a contact is being worked now."""
+        return bool(self._running)
+
+    @property
     def recent(self) -> list[ContactView]:
         """Contacts that have ended since the daemon began, oldest first; `state` says how."""
         return self._diary.over

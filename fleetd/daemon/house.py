@@ -129,9 +129,20 @@ async def live(site: Site, clock: Clock, next_order: NextOrder, notifier: Notifi
             await uplink.restore()
         signatures = await Signatures.known(site.site, rooms.access, store.counters, clock)
         mastered = Mastered(site, rooms.fleet, dispatching, clock)
-        edge = _edge(site, clock, hub, store)
+        edge = _edge(site, clock, hub, store, rooms.contacts)
         guests = [*mastered.guests, *_discovery(site)]
-        relay = Relay(site.relay, store, hub, clock, site.site, on_command, signatures, guests, edge)
+        relay = Relay(
+            site.relay,
+            store,
+            hub,
+            clock,
+            site.site,
+            on_command,
+            signatures,
+            guests,
+            edge,
+            _whether_working(rooms.contacts),
+        )
         journal = Journal(store, hub, clock)
         try:
             async with (
@@ -323,11 +334,16 @@ def _device_loops(rooms: Rooms) -> dict[str, Any]:
     }
 
 
-def _edge(site: Site, clock: Clock, hub: Hub, store: Store) -> Edge | None:
+def _whether_working(contacts: Contacts) -> Callable[[], bool]:
+    return lambda: contacts.working
+
+
+def _edge(site: Site, clock: Clock, hub: Hub, store: Store, contacts: Contacts) -> Edge | None:
     """Readings as Sparkplug B, where the site wants them; maps tell the metrics before there are values."""
     if site.relay.sparkplug is None:
         return None
-    return Edge(site.relay, site.relay.sparkplug, store, hub, clock, site.site, _known_values(site))
+    known, working = _known_values(site), _whether_working(contacts)
+    return Edge(site.relay, site.relay.sparkplug, store, hub, clock, site.site, known, working)
 
 
 def _discovery(site: Site) -> list[Discovery]:

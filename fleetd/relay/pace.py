@@ -1,10 +1,12 @@
-"""Two small counters of pace: how fast something goes, and how often something may happen."""
+"""Small counters of pace: how fast something goes, and how often something may happen."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from fleetd.clock import Clock
+from fleetd.relay.settings import RelaySettings
 
 WINDOW_S = 10.0
 
@@ -49,3 +51,26 @@ class Allowance:
             return False
         self._left -= 1.0
         return True
+
+
+class BacklogPace:
+    """How fast what waited for a broker may go out: one pace while a contact is worked, another beside it."""
+
+    def __init__(self, clock: Clock, settings: RelaySettings, in_contact: Callable[[], bool]) -> None:
+        per_s, there_per_s = settings.backlog_per_s, settings.backlog_per_s_in_contact
+        self._beside = _allowance(clock, per_s)
+        self._in_it = _allowance(clock, per_s if there_per_s is None else there_per_s)
+        self._in_contact = in_contact
+
+    def take(self) -> bool:
+        """Whether one more may go out now; if so it is counted."""
+        return (self._in_it if self._in_contact() else self._beside).take()
+
+
+def never() -> bool:
+    """Where there are no contacts."""
+    return False
+
+
+def _allowance(clock: Clock, per_s: float) -> Allowance:
+    return Allowance(clock, burst=max(1, int(per_s / 10)) if per_s else 0, per_s=per_s)

@@ -22,7 +22,7 @@ import structlog
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
 from fleetd.relay.mqtt.packets import PACKET_TOO_LARGE
-from fleetd.relay.pace import Allowance, Rate
+from fleetd.relay.pace import BacklogPace, Rate, never
 from fleetd.relay.queue import Queue, queues
 from fleetd.relay.settings import RelaySettings
 from fleetd.relay.status import Stuck, Troubles
@@ -72,6 +72,7 @@ class Publisher:
         clock: Clock,
         settings: RelaySettings,
         rejected: Callable[[str, str], None],
+        in_contact: Callable[[], bool] = never,
     ) -> None:
         self.readings_acked = 0
         self.acks = 0
@@ -82,7 +83,7 @@ class Publisher:
         self._clock = clock
         self._settings = settings
         self._rejected = rejected
-        self._pace = Allowance(clock, burst=max(1, int(settings.backlog_per_s / 10)), per_s=settings.backlog_per_s)
+        self._pace = BacklogPace(clock, settings, in_contact)
         self._first: deque[Row] = deque()
         self._queues: list[Queue] = []
         self._boundary = 0

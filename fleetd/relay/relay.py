@@ -34,6 +34,7 @@ from fleetd.records import (
 )
 from fleetd.relay.guest import Guest
 from fleetd.relay.intake import Intake
+from fleetd.relay.pace import never
 from fleetd.relay.publisher import Publisher
 from fleetd.relay.settings import RelaySettings
 from fleetd.relay.signed import Signatures
@@ -73,6 +74,7 @@ class Relay:
         signatures: Signatures | None = None,
         guests: Sequence[Guest] = (),
         edge: Edge | None = None,
+        in_contact: Callable[[], bool] = never,
     ) -> None:
         self._guests = guests
         self._settings = settings
@@ -81,7 +83,7 @@ class Relay:
         self._clock = clock
         self._site = site
         self._addressing = addressing(site, store.node)
-        self._publisher = Publisher(store.outbox, self._addressing, clock, settings, self._refused_topic)
+        self._publisher = Publisher(store.outbox, self._addressing, clock, settings, self._refused_topic, in_contact)
         self._intake = Intake(hub, store, clock, signatures, on_command)
         self._edge = edge
         self._turns = Turns(settings.brokers, clock)

@@ -91,6 +91,9 @@ class RelaySettings(Settings):
 
     backlog_per_s: Annotated[float, Field(gt=0, le=1_000_000)] = 10_000.0
     """How many readings a second may be sent that were made before the broker was there, so that others get through."""
+    backlog_per_s_in_contact: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    """The same while an antenna works a contact; 0 keeps the backlog until it is over, and `backlog_per_s` holds then,
+    too, if this is not given."""
     live_first: bool = False
     """Whether readings made since the broker is there overtake those that waited for it. Each robot's readings then
     come in two strands, each in order; if not, all come in order, and whatever is not a reading overtakes them."""

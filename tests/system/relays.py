@@ -14,6 +14,7 @@ from fleetd.clock import ScaledClock
 from fleetd.hub import Hub
 from fleetd.records import Command, Event, Quality, Reading
 from fleetd.relay.guest import Guest
+from fleetd.relay.pace import never
 from fleetd.relay.relay import Relay
 from fleetd.relay.settings import RelaySettings
 from fleetd.relay.sparkplug.edge import Edge
@@ -45,6 +46,7 @@ async def site(
     *brokers: str,
     name: str = "hangzhou",
     guests: Sequence[Guest] = (),
+    in_contact: Callable[[], bool] = never,
     max_mib: int = 64,
     before: int = 0,
     **settings: Any,
@@ -61,7 +63,7 @@ async def site(
             await store.outbox.append([reading(number) for number in range(first, min(before, first + 500))])
         chosen = RelaySettings(brokers=list(brokers), **settings)
         edge = Edge(chosen, chosen.sparkplug, store, hub, clock, name, {}) if chosen.sparkplug else None
-        relay = Relay(chosen, store, hub, clock, name, nobody, guests=guests, edge=edge)
+        relay = Relay(chosen, store, hub, clock, name, nobody, guests=guests, edge=edge, in_contact=in_contact)
         task = asyncio.create_task(relay.run())
         await asyncio.sleep(0)
         try:

@@ -149,6 +149,22 @@ async def test_a_backlog_keeps_its_pace_and_nothing_else_waits_for_it(tmp_path: 
         assert len(readings(broker.bodies)) < 100
 
 
+async def test_a_backlog_rests_while_a_contact_is_worked_if_the_site_wants_it(tmp_path: Path) -> None:
+    contact = asyncio.Event()
+    contact.set()
+    async with (
+        fake_broker() as broker,
+        site(tmp_path, broker.url, before=500, in_contact=contact.is_set, backlog_per_s_in_contact=0.0) as one,
+    ):
+        await broker.until_heard(1)
+        one.hub.publish(event(1))
+        await one.until(lambda: any(body.get("source") == "test" for body in broker.bodies))
+        assert readings(broker.bodies) == []
+        contact.clear()
+        await one.acked()
+        assert readings(broker.bodies) == list(range(500))
+
+
 async def test_live_first_lets_readings_of_now_overtake_those_that_waited(tmp_path: Path) -> None:
     async with (
         fake_broker() as broker,

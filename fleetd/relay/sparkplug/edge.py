@@ -8,7 +8,7 @@ host knows values by their time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from fleetd.errors import FleetError, StoreError
 from fleetd.hub import Hub, Subscription
 from fleetd.records import DeviceState, DeviceStatus, Reading
 from fleetd.relay.mqtt.packets import PACKET_TOO_LARGE
-from fleetd.relay.pace import Allowance
+from fleetd.relay.pace import BacklogPace, never
 from fleetd.relay.queue import Queue, reading_queues
 from fleetd.relay.settings import RelaySettings
 from fleetd.relay.sparkplug.host import Host
@@ -63,6 +63,7 @@ class Edge:
         clock: Clock,
         site: str,
         known: Mapping[str, Mapping[str, Kind]],
+        in_contact: Callable[[], bool] = never,
     ) -> None:
         self.confirmed = 0
         """Readings that a broker has, since this daemon started."""
@@ -83,7 +84,7 @@ class Edge:
         self._more = asyncio.Event()
         self._queues: list[Queue] = []
         self._boundary = 0
-        self._pace = Allowance(clock, burst=max(1, int(settings.backlog_per_s / 10)), per_s=settings.backlog_per_s)
+        self._pace = BacklogPace(clock, settings, in_contact)
 
     @property
     def stuck(self) -> list[Stuck]:
