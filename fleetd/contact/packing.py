@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from highspy import Highs
+
 TIME_LIMIT_S = 20.0
+_OPTIONS = {
+    "output_flag": False, "threads": 1, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-9, "time_limit": TIME_LIMIT_S,
+}  # fmt: skip
 
 
 class Choice(NamedTuple):
@@ -23,17 +30,16 @@ class Choice(NamedTuple):
 
 
 def best_choice(weights: Sequence[float], exclusive: Sequence[Sequence[int]]) -> Choice:
-    """Of items with these weights, at most one of each group of `exclusive`: those of the greatest total weight."""
+    """Of items with these weights, at most one of each group of `exclusive`: those of the greatest total weight.
+
+    One call at a time.
+    """
     import highspy
 
     if not weights:
         return Choice([], proved=True)
-    highs = highspy.Highs()  # type: ignore[no-untyped-call]  # its stubs leave that out
-    highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("threads", 1)
-    highs.setOptionValue("mip_rel_gap", 0.0)
-    highs.setOptionValue("mip_abs_gap", 1e-9)
-    highs.setOptionValue("time_limit", TIME_LIMIT_S)
+    highs = _solver()
+    highs.clearModel()
     for weight in weights:
         highs.addCol(-weight, 0.0, 1.0, 0, [], [])
     whole = np.full(len(weights), int(highspy.HighsVarType.kInteger), dtype=np.uint8)
@@ -45,6 +51,17 @@ def best_choice(weights: Sequence[float], exclusive: Sequence[Sequence[int]]) ->
     chosen = [index for index, value in enumerate(values) if value > 0.5]
     proved = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
     return Choice(_allowed(chosen, exclusive), proved)
+
+
+@cache
+def _solver() -> Highs:
+    """The one solver of this process: each new one says on standard output who made it, which is once enough."""
+    import highspy
+
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]  # its stubs leave that out
+    for name, value in _OPTIONS.items():
+        highs.setOptionValue(name, value)
+    return highs
 
 
 def _allowed(chosen: Sequence[int], exclusive: Sequence[Sequence[int]]) -> list[int]:

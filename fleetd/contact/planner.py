@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fleetd.clock import iso_ms
 from fleetd.contact.booking import Candidate, Contact
@@ -74,7 +74,7 @@ class Question:
     @property
     def simple(self) -> bool:
         """Whether no two candidates compete, so that the answer costs nothing."""
-        return all(len(group) == 1 for group in _groups(self._open()))
+        return next(_competing(_in_order(self._open())), None) is None
 
     def answer(self) -> Plan:
         """The best plan around the `fixed` contacts, which stay as they are."""
@@ -153,12 +153,31 @@ class _Option:
 
 def _groups(options: Sequence[list[_Option]]) -> list[list[list[_Option]]]:
     """Candidates, each a list of its options, sorted into groups that do not compete with one another."""
-    groups: list[list[list[_Option]]] = []
-    for mine in options:
-        meets = [group for group in groups if any(_compete(mine, other) for other in group)]
-        groups = [group for group in groups if not any(group is each for each in meets)]
-        groups.append([mine, *itertools.chain.from_iterable(meets)])
-    return groups
+    ordered = _in_order(options)
+    group = list(range(len(ordered)))
+    for one, other in _competing(ordered):
+        if group[one] != group[other]:
+            gone, kept = group[other], group[one]
+            group = [kept if each == gone else each for each in group]
+    found: dict[int, list[list[_Option]]] = {}
+    for number, mine in zip(group, ordered, strict=True):
+        found.setdefault(number, []).append(mine)
+    return list(found.values())
+
+
+def _in_order(options: Sequence[list[_Option]]) -> list[list[_Option]]:
+    return sorted(options, key=lambda mine: mine[0].candidate.begin)
+
+
+def _competing(ordered: Sequence[list[_Option]]) -> Iterator[tuple[int, int]]:
+    """The pairs that compete, by their places; those that lie hours apart are not looked at."""
+    for index, mine in enumerate(ordered):
+        end = mine[0].candidate.end + timedelta(seconds=_LONG_S)
+        for other in range(index + 1, len(ordered)):
+            if ordered[other][0].candidate.begin > end:
+                break
+            if _compete(mine, ordered[other]):
+                yield index, other
 
 
 def _compete(one: Sequence[_Option], other: Sequence[_Option]) -> bool:
