@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from fleetd_hil.demo.run import SCENE_BEGINS
 from fleetd_hil.demo.scene import SITE_FILE, Scene, scene
 
 PATIENCE_S = 30.0
+_QUIET = timedelta(minutes=30)  # before the first pass of the demo, and after the last one before it
 
 
 @dataclass
@@ -114,7 +115,7 @@ class Daemon:
 @asynccontextmanager
 async def demo_site(folder: Path, broker: Mosquitto, *, rate: float = 20.0) -> AsyncIterator[Site]:
     """The demo's sims, running, and its site file beside them."""
-    clock = ScaledClock(SCENE_BEGINS, datetime.now(UTC), rate)
+    clock = ScaledClock(SCENE_BEGINS - _QUIET, datetime.now(UTC), rate)
     folder.mkdir(exist_ok=True)
     running = RunningBroker("mosquitto", "127.0.0.1", broker.port, "5")
     async with scene(folder, clock, running, seed=1) as stage:
