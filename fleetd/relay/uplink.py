@@ -346,9 +346,11 @@ class Uplink:
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate verify failed: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):  # its errno is none of the system's
+        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)  # asyncio's own words name the address once more, and not what is wrong
-    return error.strerror or str(error)
+    return error.strerror or str(error) or "it hung up at once; does it speak the same version of TLS, or any?"
 
 
 def _settle(promise: asyncio.Future[Any], value: Packet) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from counters import Counters
 
 from fleetd.clock import VirtualClock
 from fleetd.errors import StoreError
@@ -48,13 +51,30 @@ def edit(folder: Path, statement: str) -> None:
 # The door
 
 
-async def test_a_second_daemon_is_refused_at_once_with_the_pid_of_the_first(tmp_path: Path) -> None:
+async def test_row_34_a_second_daemon_is_refused_at_once_with_the_pid_of_the_first(tmp_path: Path) -> None:
     async with opened(tmp_path):
         with pytest.raises(StoreError, match=f"in use by pid {os.getpid()}"):
             async with opened(tmp_path):
                 pass
     async with opened(tmp_path) as store:
         assert store.boot.startswith("000002-"), "the refused one did not count as a boot"
+
+
+def races(folder: Path, count: int) -> list[str]:
+    """Two processes after one store at once, again and again: what became of them each time."""
+    command = [sys.executable, str(Path(__file__).with_name("store_race.py")), str(folder), str(count)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_row_34_of_two_that_start_at_once_one_owns_the_store(tmp_path: Path) -> None:
+    assert races(tmp_path, 20) == ["owner refused"] * 20
+
+
+@pytest.mark.slow
+def test_row_34_five_hundred_times(tmp_path: Path, counters: Counters) -> None:
+    found = races(tmp_path, 500)
+    counters(races=len(found), double_owners=found.count("owner owner"))
+    assert found == ["owner refused"] * 500
 
 
 async def test_a_newer_store_and_a_foreign_database_are_refused_untouched(tmp_path: Path) -> None:

@@ -129,6 +129,7 @@ class Proxy:
     port: int = 0
     open: bool = True
     silent: bool = False
+    delay_s: float = 0.0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -168,6 +169,8 @@ class Proxy:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 if not self.silent:
                     writer.write(data)
 

@@ -340,6 +340,24 @@ async def test_row_8_a_hundred_partitions(tmp_path: Path) -> None:
     await partitions(tmp_path, 100)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_row_8_a_line_of_two_seconds_that_is_cut_loses_nothing(tmp_path: Path, counters: Counters) -> None:
+    async with fake_broker() as broker, proxy(broker.port) as line, site(tmp_path, line.url) as one:
+        line.delay_s = 1.0  # each way
+        for turn in range(3):
+            say(one, range(100 * turn, 100 * turn + 100))
+            await one.until(lambda turn=turn: one.relay.status().readings_acked > 100 * turn)  # type: ignore[misc]
+            line.cut()
+            line.open = True
+            cut_at = asyncio.get_running_loop().time()
+            await one.until(lambda: one.relay.status().connected)
+            counters(**{f"healthy_after_s_{turn}": round(asyncio.get_running_loop().time() - cut_at, 1)})
+            assert asyncio.get_running_loop().time() - cut_at <= 10.0
+        await one.acked()
+        assert set(readings(broker.bodies)) == set(range(300))
+
+
 async def test_a_line_that_falls_silent_is_noticed_by_its_ping(tmp_path: Path) -> None:
     async with fake_broker(pongs=False) as broker, site(tmp_path, broker.url) as one:
         await broker.until_heard(1)

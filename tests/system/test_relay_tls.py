@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from brokers import Mosquitto, mosquitto_in
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from fleetd.clock import ScaledClock
 from fleetd.hub import Hub
@@ -109,7 +114,7 @@ async def test_the_right_authority_and_our_own_certificate_let_us_in(tls: Tls, t
 
 
 @pytest.mark.parametrize("ca", ["other.pem", None], ids=["wrong authority", "system's authorities"])
-async def test_a_broker_that_nobody_vouches_for_gets_nothing(tls: Tls, tmp_path: Path, ca: str | None) -> None:
+async def test_row_36_a_broker_that_nobody_vouches_for_gets_nothing(tls: Tls, tmp_path: Path, ca: str | None) -> None:
     settings = {"ca_file": str(tls.folder / ca)} if ca else {}
     status = await status_with(tls, tmp_path, **settings, **own(tls.folder))
     assert not status.connected
@@ -117,7 +122,7 @@ async def test_a_broker_that_nobody_vouches_for_gets_nothing(tls: Tls, tmp_path:
     assert "certificate verify failed" in status.last_error.lower()
 
 
-async def test_a_broker_by_another_name_gets_nothing(tls: Tls, tmp_path: Path) -> None:
+async def test_row_36_a_broker_by_another_name_gets_nothing(tls: Tls, tmp_path: Path) -> None:
     by_name = Tls(tls.broker, tls.folder)
     settings = {"brokers": [by_name.url.replace("127.0.0.1", "localhost")], "ca_file": str(tls.folder / "ca.pem")}
     status = await status_with(tls, tmp_path, **settings, **own(tls.folder))
@@ -129,3 +134,77 @@ async def test_a_missing_authority_file_is_named_and_tried_again(tls: Tls, tmp_p
     status = await status_with(tls, tmp_path, ca_file=str(tls.folder / "nowhere.pem"))
     assert not status.connected
     assert "nowhere.pem" in status.last_error
+
+
+def expired(folder: Path) -> None:
+    """A certificate of our own authority that ended yesterday."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority_key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+    issuer = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes()).subject
+    today = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old")]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(today - timedelta(days=2))
+        .not_valid_after(today - timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(authority_key, hashes.SHA256())  # type: ignore[arg-type]  # openssl made it for an elliptic curve
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "old.pem").write_bytes(made.public_bytes(pem))
+    (folder / "old.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+
+
+@asynccontextmanager
+async def listener(context: ssl.SSLContext | None) -> AsyncIterator[str]:
+    """Somebody who takes connections as this context has it, and says nothing in MQTT; gives its mqtts URL."""
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            heard.append(await reader.read(1000))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"mqtts://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.01)
+    assert not any(b"MQTT" in said for said in heard), "nothing was said to it"
+
+
+def serving(folder: Path, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    return context
+
+
+async def test_row_36_a_certificate_that_has_expired_gets_nothing(tls: Tls, tmp_path: Path) -> None:
+    expired(tls.folder)
+    async with listener(serving(tls.folder, "old")) as url:
+        status = await status_with(tls, tmp_path, brokers=[url], ca_file=str(tls.folder / "ca.pem"))
+    assert (status.connected, status.backlog) == (False, 1)
+    assert "certificate has expired" in status.last_error
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+async def test_row_36_a_broker_that_speaks_an_old_version_only_gets_nothing(tls: Tls, tmp_path: Path) -> None:
+    context = serving(tls.folder, "broker")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with listener(context) as url:
+        status = await status_with(tls, tmp_path, brokers=[url], ca_file=str(tls.folder / "ca.pem"))
+    assert (status.connected, status.backlog) == (False, 1)
+    assert "same version of TLS" in status.last_error or "TLS: " in status.last_error
+
+
+async def test_row_36_one_that_speaks_no_tls_gets_nothing(tls: Tls, tmp_path: Path) -> None:
+    async with listener(None) as url:
+        status = await status_with(tls, tmp_path, brokers=[url], ca_file=str(tls.folder / "ca.pem"))
+    assert (status.connected, status.backlog) == (False, 1)
+    assert "TLS" in status.last_error
