@@ -69,17 +69,24 @@ def _nth(every: int) -> str:
 def _value(known: RegisterMap, spec: ValueSpec) -> Iterator[str]:
     order = known.order_of(spec)
     kind = spec.type if spec.size == 1 or order == "ABCD" else f"{spec.type} {order}"
-    access = spec.access or ("rw" if spec.writable else "r")
     absent = "; ".join(f"{code}: {why}" for code, why in spec.absent.items())
     cells = (
         f"`{spec.name}`", spec.table, str(spec.address), kind, _meaning(spec), spec.unit, _range(spec), absent,
-        access + (", set only" if spec.set_only else ""), "" if spec.poll == "never" else spec.poll,
+        _access(spec), "" if spec.poll == "never" else spec.poll,
     )  # fmt: skip
     yield f"| {' | '.join(_safe(cell) for cell in cells)} |"
     for name, part in spec.fields.items():
         bits = f"bit {part.bit}" if part.width == 1 else f"bits {part.bit} to {part.bit + part.width - 1}"
         words = ", ".join(f"{code} {word}" for code, word in part.enum.items())
         yield f"| · `{name}` | | | {bits} | {_safe('; '.join(filter(None, (part.help, words))))} | | | | | |"
+
+
+def _access(spec: ValueSpec) -> str:
+    words = [spec.access or ("rw" if spec.writable else "r")]
+    words += ["set only"] if spec.set_only else []
+    words += ["may be written twice"] if spec.idempotent else []
+    words += [f"shown by `{spec.verify}`"] if spec.verify else []
+    return ", ".join(words)
 
 
 def _meaning(spec: ValueSpec) -> str:

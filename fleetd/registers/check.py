@@ -68,6 +68,15 @@ def _groups(register_map: RegisterMap) -> Iterator[Fault]:
             yield ("values", index), f"{spec.name} takes {spec.size} registers, above the block cap"
 
 
+def _verified(register_map: RegisterMap) -> Iterator[Fault]:
+    for index, spec in enumerate(register_map.values):
+        if spec.verify is None:
+            continue
+        shown = register_map.by_name.get(spec.verify)
+        if shown is None or not shown.readable or shown.type != spec.type or shown.fields:
+            yield ("values", index, "verify"), f"{spec.verify} is no {spec.type} that can be read"
+
+
 def _references(register_map: RegisterMap) -> Iterator[Fault]:
     readable = {name for spec in register_map.values if spec.readable for name in spec.names}
     writable = {spec.name for spec in register_map.values if spec.writable}
@@ -148,7 +157,7 @@ def _command_block(register_map: RegisterMap, command: CommandBlock) -> Iterator
 
 
 _RULES: tuple[Callable[[RegisterMap], Iterator[Fault]], ...] = (
-    _names, _overlaps, _holes, _groups, _references, _command, _interlocks, _hazards,
+    _names, _overlaps, _holes, _groups, _verified, _references, _command, _interlocks, _hazards,
 )  # fmt: skip
 
 

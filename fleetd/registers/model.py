@@ -92,6 +92,11 @@ class ValueSpec(Settings):
     """Unless given, r for discrete and input, rw for coil and holding."""
     set_only: bool = False
     """Of a coil: it may be set, and never cleared, from outside."""
+    idempotent: bool = False
+    """Of what can be written: to write the same twice does no more than to write it once. Only then is a write whose
+    answer stays out sent once more, and only after it was read back."""
+    verify: Word | None = None
+    """The value that shows what was written, where it is not this one itself."""
     poll: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "status"
     """The poll group in which it is read; `never` leaves it out."""
     limits: tuple[Limit, ...] = ()
@@ -150,6 +155,8 @@ class ValueSpec(Settings):
             (bool(self.absent) and not is_number, "absent codes belong to numbers"),
             (bool(self.limits) and self.type == "bits", "limits of a bits register stand at its fields"),
             (not is_number and any(line.equals is None for line in self.limits), "above and below belong to numbers"),
+            (not self.writable and self.idempotent, "idempotent belongs to what can be written"),
+            (not self.writable and self.verify is not None, "verify belongs to what can be written"),
             (not self.writable and self.set_only, "set_only belongs to coils that can be written"),
             (self.set_only and self.table != "coil", "set_only belongs to coils"),
             (

@@ -221,3 +221,69 @@ async def test_a_silent_robot_ends_the_work_as_it_always_did() -> None:
             await site.work
         assert all(isinstance(error, DeviceError) for error in raised.value.exceptions)
         assert site.readings[-1].quality == "STALE"
+
+
+# Writes whose answer stays out
+
+
+class Cell:
+    """A device of one holding register, which takes writes and loses the first answers."""
+
+    def __init__(self, *, taken: bool, lost: int = 1) -> None:
+        self.value, self.taken, self.lost, self.writes = 7, taken, lost, 0
+
+    def __call__(self, pdu: bytes) -> bytes | None:
+        if pdu[0] == 3:
+            return bytes((3, 2)) + self.value.to_bytes(2, "big")
+        self.writes += 1
+        lost = self.writes <= self.lost
+        if self.taken or not lost:
+            self.value = int.from_bytes(pdu[3:5], "big")
+        return None if lost else pdu[:5]
+
+
+@asynccontextmanager
+async def writable(cell: Cell, **spec: Any) -> AsyncIterator[MapDevice]:
+    values = (ValueSpec(name="v", table="holding", address=0, type="u16", **spec),)
+    known = RegisterMap(name="one", title="T", about="a", values=values, samples=(Golden(about="none"),))
+    async with device(cell) as (made, _):
+        yield MapDevice(Profile(known), made._unit, VirtualClock(datetime(2026, 11, 11, tzinfo=UTC)))
+
+
+async def test_a_write_whose_answer_was_lost_is_read_back_and_not_sent_again() -> None:
+    cell = Cell(taken=True)
+    async with writable(cell) as robot:
+        await robot.set("v", 42)
+    assert (cell.writes, cell.value) == (1, 42)
+
+
+async def test_a_write_that_was_lost_is_not_sent_again_unless_the_map_says_that_it_may_be() -> None:
+    cell = Cell(taken=False)
+    async with writable(cell) as robot:
+        with pytest.raises(ReplyTimeout):
+            await robot.set("v", 42)
+    assert (cell.writes, cell.value) == (1, 7)
+    cell = Cell(taken=False)
+    async with writable(cell, idempotent=True) as robot:
+        await robot.set("v", 42)
+    assert (cell.writes, cell.value) == (2, 42)
+
+
+async def test_what_cannot_be_read_back_is_sent_again_only_where_that_does_no_harm() -> None:
+    cell = Cell(taken=True)
+    async with writable(cell, access="w") as robot:
+        with pytest.raises(ReplyTimeout):
+            await robot.set("v", 42)
+    assert cell.writes == 1
+    cell = Cell(taken=True)
+    async with writable(cell, access="w", idempotent=True) as robot:
+        await robot.set("v", 42)
+    assert cell.writes == 2
+
+
+async def test_it_is_sent_twice_at_most() -> None:
+    cell = Cell(taken=False, lost=9)
+    async with writable(cell, idempotent=True) as robot:
+        with pytest.raises(ReplyTimeout):
+            await robot.set("v", 42)
+    assert cell.writes == 2

@@ -121,6 +121,8 @@ BROKEN = [
     ("name: thing", "name: thing\nstop: {write: mode, verify: {mode: off}}", "mode is no coil that can be written"),
     ("name: thing", "name: thing\nheartbeat: {write: go, timeout_ms: go}", "go is no u16 that can be written"),
     ("name: thing", "name: thing\nactions: [{name: a, code: 1, help: x}]", "actions: actions need a command section"),
+    ("table: coil", "table: coil, verify: speed", "verify: speed is no bool that can be read"),
+    ("type: i32,", "type: i32, idempotent: true,", "values.1: speed: idempotent belongs to what can be written"),
     ("speed: 2.5", "speed: 2.6", "9:77: samples.0.values.speed: decodes to 2.5, and the sample says 2.6"),
     ("mode: on_duty", "mode: off", "samples.0.values.mode: decodes to 'on_duty', and the sample says 'off'"),
     ("[1, 0, 25]", "[9, 0, 25]", "mode: decodes to None (unknown code 9), and the sample says 'on_duty'"),

@@ -14,10 +14,10 @@ from fleetd.devices import ActionSpec, LinkQuality, Outcome, ReadBack, Sample
 from fleetd.errors import BadReply, Declined, DeviceError, Quarantined, Refusal, ReplyTimeout
 from fleetd.link.words import LastWords
 from fleetd.records import Value
-from fleetd.registers.codec import encode_write
+from fleetd.registers.codec import encode, encode_write
 from fleetd.registers.commands import encode_command, outcome, read_back_names
 from fleetd.registers.follow import Follower
-from fleetd.registers.model import RegisterMap
+from fleetd.registers.model import RegisterMap, ValueSpec
 from fleetd.registers.plan import Block
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Answer, Ask, Bus, Lane
@@ -176,8 +176,27 @@ class MapDevice:
         return await self._read(reads, Follower(reads.decoders), lane) if sample.suspect else sample
 
     async def set(self, name: str, value: Value, lane: Lane = Lane.COMMAND) -> None:
-        """Write one value. Raises Refusal where the map forbids it, and DeviceError."""
-        await self._write(self._setting(name, value), lane)
+        """Write one value. Raises Refusal where the map forbids it, and DeviceError.
+
+        Where the answer stays out it is read back, and sent once more only if the map says that this does no harm.
+        """
+        spec, request = self._map.by_name[name], self._setting(name, value)
+        try:
+            await self._write(request, lane)
+        except (ReplyTimeout, BadReply):
+            if await self._shows(spec, value, lane):
+                return
+            if not spec.idempotent:
+                raise
+            await self._write(request, lane)
+
+    async def _shows(self, spec: ValueSpec, value: Value, lane: Lane) -> bool:
+        """Whether the device shows what was written, where it can be read back."""
+        shown = self._map.by_name[spec.verify or spec.name]
+        if not shown.readable:
+            return False
+        seen = (await self.get([shown.name], lane)).values.get(shown.name)
+        return seen is not None and encode(self._map, shown, seen) == encode(self._map, shown, value)
 
     def _setting(self, name: str, value: Value) -> wire.Request:
         spec = self._map.by_name[name]
@@ -225,7 +244,7 @@ class MapDevice:
             raise DeviceError(f"{self._map.title} has nothing that stops it")
         unanswered: DeviceError | None = None
         try:
-            await self.set(stop.write, True, Lane.STOP)
+            await self._write(self._setting(stop.write, True), Lane.STOP)
         except (ReplyTimeout, BadReply) as error:
             unanswered = error
         for wait_s in _LOOK_AGAIN_S:
@@ -243,7 +262,7 @@ class MapDevice:
         if beat is None:
             return
         self._heartbeats = self._heartbeats % 0xFFFF + 1
-        await self.set(beat.write, self._heartbeats)
+        await self._write(self._setting(beat.write, self._heartbeats), Lane.COMMAND)
 
     async def _concluded(self, number: int) -> ReadBack:
         """The device's word on a command that it has been sent, waiting a little for it to take it up."""
