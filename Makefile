@@ -44,7 +44,7 @@ bench: $(VENV)/.peers  ## finding passes, against Skyfield, sgp4-predict, orbit-
 bench-robots: $(READY)  ## what polling robots costs, against pymodbus (eight minutes); docs/reference/benchmarks.md
 	@$(BIN)/python -m bench.robots $(ARGS)
 
-bench-relay: $(READY)  ## what a durable record costs, against aiomqtt and mosquitto_pub (three minutes)
+bench-relay: $(READY)  ## what a durable record costs, against aiomqtt and mosquitto_pub (ten minutes)
 	@$(BIN)/python -m bench.relay $(ARGS)
 
 $(VENV)/.fuzz: $(READY) tests/fuzz/requirements.lock

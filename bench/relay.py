@@ -98,7 +98,7 @@ fleetd, durably, publishes {ratio:.1f} times what aiomqtt does without keeping a
 | store file cut short | {prefixes_["tried"]} lengths | {prefixes_["failed_starts"]} failed starts, \
 {prefixes_["missing"]} missing, {prefixes_["invented"]} invented |
 
-These counts are small; the tests marked slow go further.
+The tests marked slow cut the log at every byte, and kill a thousand times.
 """
 
 

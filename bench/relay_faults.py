@@ -1,4 +1,4 @@
-"""What faults cost: a broker that is away for days, kill -9, and a store file cut short. Small counts, honest ones.
+"""What faults cost: a broker that is away for days, kill -9, and a store file cut short. The counts are full ones.
 
 python -m bench.relay_faults produce|drain FOLDER URL       the process that is killed
 """
@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -32,9 +33,11 @@ from fleetd.relay.settings import RelaySettings
 from fleetd.store import schema
 from fleetd.store.store import Store
 
-OUTAGE_RECORDS, OUTAGE_H, DEVICES = 100_000, 72, 20
-KILLS = 10
-PREFIX_STEP = 211  # bytes between the lengths tried
+OUTAGE_RECORDS, OUTAGE_H, DEVICES = 1_000_000, 72, 20
+KILLS = 200
+PREFIX_STEP = 23  # bytes between the lengths tried
+_READING = re.compile(rb'^\{"node":"bench","boot":"[^"]*","seq":(\d+),.*"device":"([^"]+)"', re.MULTILINE)
+_PATIENCE = 60  # looks in vain, half a second apart
 _NOW = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)
 
 
@@ -91,20 +94,39 @@ async def _outage(folder: Path) -> dict[str, float]:
             await store.outbox.append([_reading(number, at) for number in range(first, last)])
         with Broker(folder / "outage-broker") as broker, heard(broker, folder / "outage.txt"):
             grown = max(_rss_mib(), await _drain(store, broker.url)) - before
-            while sum(1 for one in messages(folder / "outage.txt") if "values" in one) < OUTAGE_RECORDS:
-                await asyncio.sleep(0.5)
-    seen: defaultdict[str, list[int]] = defaultdict(list)
-    for one in messages(folder / "outage.txt"):
-        if "values" in one:
-            seen[str(one["device"])].append(int(str(one["seq"])))
-    found = {seq for seqs in seen.values() for seq in seqs}
-    reordered = sum(seqs[at] <= max(seqs[:at][-50:], default=0) for seqs in seen.values() for at in range(1, len(seqs)))
+            seen = await _all_heard(folder / "outage.txt")
     return {
         "records": OUTAGE_RECORDS,
-        "lost": OUTAGE_RECORDS - len(found),
-        "reordered": reordered,
+        "lost": OUTAGE_RECORDS - len({seq for _, seq in seen}),
+        "reordered": _reordered(seen),
         "rss_growth_mib": round(grown, 1),
     }
+
+
+async def _all_heard(file: Path) -> list[tuple[str, int]]:
+    """Device and number of every reading, in the order in which they came, once all have, or none has for a while."""
+    seen: list[tuple[str, int]] = []
+    patience = 0
+    with file.open("rb") as heard_so_far:
+        rest = b""
+        while len(seen) < OUTAGE_RECORDS and patience < _PATIENCE:
+            rest += heard_so_far.read(1 << 24)
+            lines, _, rest = rest.rpartition(b"\n")
+            found = [(one[2].decode(), int(one[1])) for one in _READING.finditer(lines)]
+            seen += found
+            patience = 0 if found else patience + 1
+            await asyncio.sleep(0.0 if found else 0.5)
+    return seen
+
+
+def _reordered(seen: list[tuple[str, int]]) -> int:
+    """Readings of a device that came after a later one; what was sent twice counts where it came first."""
+    latest: dict[str, int] = {}
+    reordered = 0
+    for device, seq in dict.fromkeys(seen):
+        reordered += seq < latest.get(device, 0)
+        latest[device] = max(seq, latest.get(device, 0))
+    return reordered
 
 
 def _reading(number: int, at: datetime) -> Reading:

@@ -351,6 +351,7 @@ async def test_row_8_a_line_of_two_seconds_that_is_cut_loses_nothing(tmp_path: P
             line.cut()
             line.open = True
             cut_at = asyncio.get_running_loop().time()
+            await one.until(lambda: not one.relay.status().connected)
             await one.until(lambda: one.relay.status().connected)
             counters(**{f"healthy_after_s_{turn}": round(asyncio.get_running_loop().time() - cut_at, 1)})
             assert asyncio.get_running_loop().time() - cut_at <= 10.0
