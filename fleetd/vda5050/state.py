@@ -91,7 +91,7 @@ class Seen:
             battery_charge=_number(self.values.get("battery_charge_percent")) or 0.0,
             charging=self.values.get("state") == "charging",
             battery_voltage=UNSET if voltage is None else voltage,
-            reach=UNSET if reach is None else reach,
+            reach=UNSET if reach is None or reach < 0 else reach,  # the standard has no reach below nothing
         )
 
     @property
