@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fleetd.errors import BadReply, ConfigError, ElementsError, FleetError
+import framesof
+
+from fleetd.downlink import ax25, ccsds, lengthprefixed, telecommand
+from fleetd.downlink.dissect import dissect
+from fleetd.downlink.xtce import XtceDecoder, XtceSettings
+from fleetd.errors import BadReply, ConfigError, ElementsError, FleetError, FrameError
 from fleetd.orbit.elements import parse_elements
 from fleetd.registers.crc import crc16
 from fleetd.relay.commands import UnreadableCommand, read_command
@@ -21,9 +26,9 @@ from fleetd.relay.mqtt.decode import Malformed
 from fleetd.strictyaml import parse_strict
 from fleetd_drivers.easycomm import wire as easycomm
 from fleetd_drivers.gs232b import wire as gs232b
+from fleetd_drivers.hamlib import net as hamlib
 from fleetd_drivers.kiss import wire as kiss
 from fleetd_drivers.modbus import wire as modbus
-from fleetd_drivers.rotctld import wire as rotctld
 from fleetd_drivers.spid import wire as spid
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +95,29 @@ def _command(data: bytes) -> None:
     assert command.expires_at.tzinfo is UTC
 
 
+def _frame(data: bytes) -> None:
+    assert b"".join(each.data for each in dissect(data)) == data
+    assert ax25.decode(data).source.callsign
+
+
+_FRAME = bytes.fromhex(
+    "86a240404040e0a89a829898407703f0081000c00500196a2a2a2a00fa"  # header, primary header and time of a beacon
+)
+
+
+def _telemetry(decoder: list[XtceDecoder]) -> Callable[[bytes], None]:
+    def feed(data: bytes) -> None:
+        if not decoder:  # made when it is first needed: its library is heavy
+            decoder.append(XtceDecoder(XtceSettings(reference="tmall-international")))
+        try:
+            decoder[0].decode(data).send(None)
+        except StopIteration as done:
+            for packet in done.value.packets:
+                assert packet.data in data
+
+    return feed
+
+
 def _yaml(data: bytes) -> None:
     parse_strict(data.decode("utf-8", "replace"), "site.yaml")
 
@@ -103,8 +131,21 @@ TARGETS: dict[str, Target] = {
     "gs232": Target(_stream(gs232b.Decoder), [b"AZ=123  EL=045\r\n", b"+0123+0045\r\n", b"?>\r\n"]),
     "easycomm": Target(_stream(easycomm.Decoder), [b"AZ123.4 EL45.0\n", b"AZ0 EL0 UP0\n"]),
     "spid": Target(_stream(spid.Decoder), [bytes.fromhex("5703070105020305030001020220"), bytes(12)]),
-    "rotctld": Target(_stream(rotctld.Decoder, ValueError), [b"get_pos:\nAzimuth: 1.0\nElevation: 2.0\nRPRT 0\n"]),
+    "hamlib": Target(
+        _stream(lambda: hamlib.Decoder(("get_pos",)), ValueError), [b"get_pos:\nAzimuth: 1.0\nElevation: 2.0\nRPRT 0\n"]
+    ),
     "kiss": Target(_stream(lambda: kiss.Decoder(1024)), [b"\xc0\x00abc\xdb\xdc\xdb\xdd\xc0", b"\xc0\x10x\xc0\xc0"]),
+    "ax25": Target(_allowing(_frame, FrameError), [_FRAME, _FRAME[:16]]),
+    "space-packets": Target(
+        _allowing(lambda data: list(ccsds.split(data)), FrameError), [bytes.fromhex("08a5c0070001dead") * 3]
+    ),
+    "length-prefixed": Target(
+        _allowing(lambda data: list(lengthprefixed.split(data)), FrameError), [bytes.fromhex("000361626300017a")]
+    ),
+    "telemetry": Target(_telemetry([]), [_FRAME, framesof.frame(framesof.beacon(), framesof.housekeeping())]),
+    "answer": Target(
+        _allowing(lambda data: telecommand.read_answer(data, b"key"), FrameError), [bytes(34), bytes.fromhex("08") * 34]
+    ),
     "modbus-tcp": Target(_stream(modbus.TcpDecoder, BadReply), [modbus.frame_tcp(1, 7, _RTU_BODY[1:])]),
     "modbus-rtu": Target(
         _allowing(_rtu, BadReply, FleetError), [_RTU_BODY + crc16(_RTU_BODY).to_bytes(2, "little"), b"\x07\x83\x02"]
