@@ -52,7 +52,7 @@ def broken(text: str, chance: random.Random) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The demo's configuration, to be broken."""
-    shutil.copytree(CONFIGS / "elements", tmp_path / "elements")
+    shutil.copytree(CONFIGS, tmp_path, dirs_exist_ok=True)
     (tmp_path / "site.yaml").write_text(WHOLE, encoding="utf-8")
     return tmp_path
 
