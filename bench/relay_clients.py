@@ -71,7 +71,7 @@ class Site:
             while made + _CHUNK - (self.relay.status().readings_acked - before) > _AHEAD:
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0)
-        while self.relay.status().backlog:
+        while self.relay.status().readings_acked - before < records or self.relay.status().backlog:
             await asyncio.sleep(0.001)
         took_s, cpu_s = time.perf_counter() - began, time.process_time() - cpu
         return {"records_per_s": records / took_s, "cpu_us": cpu_s / records * 1e6}
