@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from brokers import Mosquitto
+from brokers import Mosquitto, mosquitto_in
 from fake_broker import proxy
 from relays import NOW, Site, event, reading, site
 from sparkplug_referee import Host, rebirth
@@ -189,3 +189,17 @@ async def test_what_is_said_into_a_silent_line_is_kept_until_it_is_known_to_have
         line.silent, line.open = False, True
         await scada.until(lambda: scada.numbers() == list(range(20)))
         await one.acked()
+
+
+async def test_a_reading_that_is_too_large_is_kept_and_named_and_holds_up_nobody(tmp_path: Path) -> None:
+    with mosquitto_in(tmp_path / "small", "allow_anonymous true\nmax_packet_size 1000") as small:
+        async with scada_at(small) as scada, site(tmp_path, small.url, sparkplug=PLANT) as one:
+            await scada.until(lambda: scada.host.alive)
+            one.hub.publish(reading(0))
+            one.hub.publish(reading(1, size=3000))
+            one.hub.publish(reading(2))
+            await scada.until(lambda: {0, 2} <= set(scada.numbers()))
+            await one.until(lambda: one.relay.status().backlog == 1)
+            (stuck,) = [each for each in one.relay.status().stuck if each.what.startswith("sparkplug reading")]
+            assert "takes no packet of this size" in stuck.why
+            assert 1 not in scada.numbers()
