@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fuzz bench bench-robots bench-relay bench-downlink bench-pointing check man format lock clean
+.PHONY: help setup demo test test-all fuzz hil bench bench-robots bench-relay bench-downlink bench-pointing check man format lock clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/python docs/supported.py --check && echo "supported devices: ok"
 	@$(BIN)/python docs/messages.py --check && echo "messages: ok"
 	@$(BIN)/python docs/register_maps.py --check && echo "register maps: ok"
+
+hil: $(READY)  ## every scenario in virtual time, judged from outside (three minutes); ARGS=--processes for real ones
+	@$(BIN)/fleethil run hil/scenarios/*.yaml $(ARGS)
 
 man: $(READY)  ## man pages and the command reference, from the programs' own help
 	@$(BIN)/python docs/man/build.py

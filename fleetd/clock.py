@@ -70,8 +70,8 @@ class Clock(Protocol):
         ...
 
 
-class _Sleeping:
-    """What the three clocks share: waiting for civil time in terms of their own `now` and `sleep`."""
+class Sleeping:
+    """What all clocks share: waiting for civil time in terms of their own `now` and `sleep`."""
 
     look_again_s = 60.0
 
@@ -95,7 +95,7 @@ class _Sleeping:
             await self.sleep(min(left_s, self.look_again_s))
 
 
-class SystemClock(_Sleeping):
+class SystemClock(Sleeping):
     """The machine's own clock."""
 
     rate = 1.0
@@ -138,7 +138,7 @@ class SystemClock(_Sleeping):
         asyncio.get_running_loop().call_later(max(0.0, due_s - self.monotonic()), act)
 
 
-class ScaledClock(_Sleeping):
+class ScaledClock(Sleeping):
     """Civil time that was `epoch` when the machine's clock showed `anchor`, and has run `rate` times as fast since.
 
     Processes that are given the same three values share one time without talking. Within a process the machine's
@@ -170,7 +170,7 @@ class ScaledClock(_Sleeping):
         asyncio.get_running_loop().call_later(max(0.0, due_s - self.monotonic()) / self.rate, act)
 
 
-class VirtualClock(_Sleeping):
+class VirtualClock(Sleeping):
     """A clock that moves only when `advance` is called; sleepers wake in order of their deadlines."""
 
     rate = 1.0

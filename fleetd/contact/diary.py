@@ -139,6 +139,7 @@ class Diary:
     def renew(self, found: Sequence[Candidate], now: datetime) -> None:
         """Take the result of a new search; what is over by now is left out."""
         self.revision += 1
+        self._forget_missed(now)
         known = list(self._all_known())
         self.candidates = [recognised(self._continued(candidate), known) for candidate in found if candidate.end > now]
         for candidate in self.candidates:
@@ -147,6 +148,12 @@ class Diary:
                 if candidate.ghost:
                     del self._by_hand[candidate.id]
         self._cancelled = {key: each for key, each in self._cancelled.items() if each[0].end > now}
+
+    def _forget_missed(self, now: datetime) -> None:
+        """What was missed because the clock was ahead, and is still to come by the clock as it is now, is open."""
+        for contact, ended in list(self._over):
+            if ended.state == "missed" and contact.candidate.end > now:
+                self._over.remove((contact, ended))
 
     def replan(self, satellites: Mapping[str, SatelliteSettings]) -> None:
         """Book anew whatever neither runs nor was decided by people, at once."""

@@ -98,6 +98,9 @@ class Guard:
     @asynccontextmanager
     async def on_duty(self, told: Callable[[str], None]) -> AsyncIterator[None]:
         """There while the context lasts; `told` hears why its process is gone, and '' when it is there again."""
+        if not self._settings.enabled:
+            yield
+            return
         async with asyncio.TaskGroup() as tasks:
             begun = asyncio.Event()
             serving = tasks.create_task(self._serve(begun, told), name="guard")

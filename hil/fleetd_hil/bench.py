@@ -22,14 +22,16 @@ from fleetd_hil.line import Pace, Stand
 from fleetd_hil.ports import Port, PtyPort, TcpPort
 from fleetd_hil.sim import Sim
 
-_LOOK_AGAIN_S = 0.02  # real seconds between looks at faults that begin and end by themselves
+LOOK_AGAIN_S = 0.02
+"""Real seconds between looks at faults that begin and end by themselves."""
 
 
 class Bench:
     """Sims and the ports at which they are reached, served while the context of `open` lasts."""
 
-    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup, seed: int) -> None:
+    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup, seed: int, look_again_s: float) -> None:
         self.clock = clock
+        self._look_again_s = look_again_s
         self._tasks = tasks
         self._draw = random.Random(seed)
         self._ports: list[tuple[Stand, Port]] = []
@@ -37,11 +39,11 @@ class Bench:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, clock: Clock, *, seed: int = 0) -> AsyncIterator[Bench]:
+    async def open(cls, clock: Clock, *, seed: int = 0, look_again_s: float = LOOK_AGAIN_S) -> AsyncIterator[Bench]:
         """A bench that serves until the context ends; the ports are gone afterwards."""
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            bench = cls(clock, tasks, seed)
+            bench = cls(clock, tasks, seed, look_again_s)
             bench._spawn(bench._watch())
             try:
                 yield bench
@@ -91,4 +93,4 @@ class Bench:
                     continue
                 await port.plug()
                 port.watch(stalled=stand.fault("stall") is not None)
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(self._look_again_s)

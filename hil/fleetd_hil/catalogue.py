@@ -300,9 +300,14 @@ def build(name: str, options: Options, seed: int, bus: Bus) -> Sim:
         if number in numbers:
             raise ConfigError(f"--with {other}@{number}: that unit is a {name}; take a number above {bus.count}")
         numbers[number] = other
+    return build_line(name, {number: (each, options) for number, each in numbers.items()}, seed, bus.framing)
+
+
+def build_line(name: str, units: Mapping[int, tuple[str, Options]], seed: int, framing: Framing) -> ModbusSim:
+    """A Modbus line with these units, each a kind with options of its own. Raises ConfigError."""
     faults = Faults(())
-    units = {number: _unit(find(each), options, seed, faults, number) for number, each in numbers.items()}
-    return ModbusSim(name, units, faults, bus.framing)
+    built = {number: _unit(find(kind), options, seed, faults, number) for number, (kind, options) in units.items()}
+    return ModbusSim(name, built, faults, framing)
 
 
 def _unit(kind: SimKind, options: Options, seed: int, faults: Faults, number: int) -> Unit:

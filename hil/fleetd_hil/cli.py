@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -99,6 +100,29 @@ def ground(
 
     sky = Sky(parse_station(station), [parse_satellite(each) for each in satellite])
     asyncio.run(serve_ground(sky, parse_clock(clock), report, typer.echo))
+
+
+@app.command()
+def run(
+    scenarios: Annotated[list[Path], typer.Argument(help="Scenario files; those of fleetd lie in hil/scenarios.")],
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a page with plots and a log for each into this folder.")
+    ] = None,
+    processes: Annotated[
+        bool, typer.Option("--processes", help="A daemon of its own, ptys and sockets, not virtual time.")
+    ] = False,
+    rate: Annotated[float, typer.Option(min=1, max=100, help="With --processes: how many times faster.")] = 10.0,
+    jobs: Annotated[
+        int, typer.Option(min=0, max=64, help="How many at once in virtual time; 0 for as many as there are cores.")
+    ] = 0,
+) -> None:
+    """Play scenarios and judge them: what must be seen, and what must never be. Exit code 1 if one does not pass."""
+    from fleetd_hil.scenario.run import run_scenarios
+
+    pace = rate if processes else None
+    at_once = jobs or len(os.sched_getaffinity(0))
+    raise typer.Exit(run_scenarios(scenarios, junit=junit, reports=report, rate=pace, jobs=at_once, say=typer.echo))
 
 
 @app.command("list")

@@ -66,6 +66,7 @@ class Line:
     ) -> None:
         self._stand = stand
         self._feed = stand.sim.attach()
+        self._speaks = isinstance(stand.sim, Speaker)
         self._send = send
         self._hang_up = hang_up
         self._due: deque[tuple[float, bytes | None]] = deque()
@@ -90,7 +91,7 @@ class Line:
         if self._held:
             held, self._held = bytes(self._held), bytearray()
             self.hear(held)
-        if isinstance(self._stand.sim, Speaker):
+        if self._speaks:
             at_s = self._stand.clock.monotonic()
             for said in self._feed(b"", at_s):
                 self._answer(said, at_s, at_s)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from fleetd.records import Value
@@ -57,6 +57,8 @@ class LittleDonkeyUnit:
         self._number = number
         self._at_s: float | None = None
         self._taken: OrderedDict[int, tuple[int, str]] = OrderedDict()
+        self.performed: deque[int] = deque(maxlen=10_000)
+        """The numbers of the commands that it has carried out or refused, each once, in order."""
         self._last_command = 0
         self._heartbeat_in = 0
         self._route_id = 0
@@ -172,6 +174,7 @@ class LittleDonkeyUnit:
         if number in self._taken:
             return
         self._taken[number] = (code, self._perform(code, first))
+        self.performed.append(number)
         while len(self._taken) > _REMEMBERED:
             self._taken.popitem(last=False)
 

@@ -1,0 +1,90 @@
+"""What a site has published, as somebody outside sees it: every message in order, with the time at which it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleetd.clock import Clock
+from fleetd_hil.scenario.quantities import Condition
+
+_BY_LAST = {"reading": "reading", "result": "result", "event": "event", "contact": "contact"}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message: seconds since the beginning, its kind, its topic, and what it says."""
+
+    after_s: float
+    kind: str
+    topic: str
+    body: dict[str, Any]
+
+    def value(self, path: str) -> Any:
+        """A field by its name, or a path with dots; of a reading, its values as well. None where there is none."""
+        found: Any = self.body
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+        if found is None and self.kind == "reading":
+            found = self.body.get("values", {}).get(path)
+        return found
+
+    def fits(self, conditions: list[Condition]) -> bool:
+        """Whether all hold of it."""
+        return all(condition.holds(self.value(condition.field)) for condition in conditions)
+
+
+@dataclass
+class Observer:
+    """Hand `hear` to a broker as a tap."""
+
+    clock: Clock
+    heard: list[Heard] = field(default_factory=list)
+    numbers: dict[str, set[int]] = field(default_factory=dict)
+    listeners: list[Callable[[Heard], None]] = field(default_factory=list)
+
+    def hear(self, topic: str, payload: bytes, _retain: bool) -> None:
+        """One message came in."""
+        try:
+            body = json.loads(payload)
+        except ValueError:
+            return  # an alarm that is over empties its topic
+        if not isinstance(body, dict) or "seq" not in body:
+            return
+        self.numbers.setdefault(body["node"], set()).add(body["seq"])
+        if not (kind := kind_of(topic)):
+            return
+        message = Heard(max(0.0, self.clock.monotonic()), kind, topic, body)
+        self.heard.append(message)
+        for listener in self.listeners:
+            listener(message)
+
+    def of(self, kind: str) -> Iterator[Heard]:
+        """All messages of a kind."""
+        return (each for each in self.heard if each.kind == kind)
+
+    def log(self) -> Iterator[str]:
+        """A line a message, the same for the same scenario: the random mark of each life is replaced by its number."""
+        lives: dict[str, int] = {}
+        for each in self.heard:
+            life = lives.setdefault(each.body.get("boot", ""), len(lives) + 1)
+            body = json.dumps({**each.body, "boot": life}, sort_keys=True)
+            yield f"{each.after_s:.6f} {each.topic} {body}"
+
+
+def kind_of(topic: str) -> str:
+    """The kind of message that is published under fleetd/<site>/…; '' for what is none of ours."""
+    levels = topic.split("/")
+    match levels[2:]:
+        case ["status"]:
+            return "node"
+        case ["alarm", *_]:
+            return "alarm"
+        case [_, "status"]:
+            return "status"
+        case [*_, last]:
+            return _BY_LAST.get(last, "")
+        case _:
+            return ""

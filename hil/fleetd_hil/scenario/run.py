@@ -1,0 +1,171 @@
+"""`fleethil run`: scenarios one after the other, each on a stage of its own, with progress, verdict and evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from fleetd.clock import ScaledClock
+from fleetd.errors import ConfigError, FleetError
+from fleetd.log import set_up_logging
+from fleetd_hil.demo.broker import free_port
+from fleetd_hil.scenario.junit import junit_xml
+from fleetd_hil.scenario.play import Finding, Player, Script, Told, Verdict, read_script
+from fleetd_hil.scenario.report import report_html
+from fleetd_hil.scenario.stage import ProcessStage, Stage, VirtualStage
+from fleetd_hil.virtual.loop import Overdue, VirtualLoop
+
+_RAM = Path("/dev/shm")  # noqa: S108  # a RAM disk, where a store's syncs cost nothing; a folder of our own in it
+_PROGRESS_S = 0.5
+_LEAD = timedelta(seconds=8)  # real time in which processes come up before the scenario begins
+DEADLINE_S = 600.0
+"""Real seconds that one scenario may take."""
+
+
+def run_scenarios(
+    files: Sequence[Path],
+    *,
+    junit: Path | None,
+    reports: Path | None,
+    rate: float | None,
+    jobs: int,
+    say: Callable[[str], None],
+) -> int:
+    """Play them all; with a `rate` on real processes, else in virtual time, `jobs` at once. 0 if all passed, else 1.
+
+    Raises ConfigError, before anything is played, for a file that is wrong.
+    """
+    scripts = _read(files)
+    verdicts = []
+    for verdict in _verdicts(scripts, rate, jobs):
+        verdicts.append(verdict)
+        say(verdict.line)
+        for finding in verdict.findings:
+            if not finding.held:
+                say(f"  not: {finding.words}; {finding.evidence}")
+        if reports is not None:
+            reports.mkdir(parents=True, exist_ok=True)
+            (reports / f"{verdict.name}.html").write_text(report_html(verdict), encoding="utf-8")
+            (reports / f"{verdict.name}.log").write_text("\n".join(verdict.log) + "\n", encoding="utf-8")
+    if junit is not None:
+        junit.write_text(junit_xml(verdicts), encoding="utf-8")
+    failed = [verdict.name for verdict in verdicts if not verdict.passed]
+    say(f"{len(verdicts) - len(failed)} passed, {len(failed)} failed" + (f": {', '.join(failed)}" if failed else ""))
+    return 1 if failed else 0
+
+
+def _verdicts(scripts: Sequence[Script], rate: float | None, jobs: int) -> Iterator[Verdict]:
+    """In order of the scripts, each as soon as it and all before it are there."""
+    if jobs == 1 or len(scripts) == 1 or rate is not None:
+        _be_quiet()
+        for script in scripts:
+            with _progress(script) as told:
+                yield play(script, rate, told)
+        return
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(scripts)), fresh, _be_quiet) as pool:
+        yield from pool.map(_play_file, [script.file for script in scripts])
+
+
+def _play_file(file: Path) -> Verdict:
+    return play(read_script(file))
+
+
+def _be_quiet() -> None:
+    set_up_logging("critical")
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a slow callback is none in virtual time
+
+
+def play(script: Script, rate: float | None = None, told: Told = lambda _at, _what: None) -> Verdict:
+    """One scenario, to its verdict; what goes wrong with the daemon or the world itself is a finding, too."""
+    began_s = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="fleethil-", dir=_RAM if rate is None and _RAM.is_dir() else None))
+    try:
+        verdict = _played(script, folder, rate, told)
+    except (FleetError, Overdue) as error:
+        verdict = Verdict(script.scenario, [Finding("the scenario comes to its end", held=False, evidence=str(error))])
+    except Exception as error:  # noqa: BLE001  # a bug in the daemon is what a scenario is there to find
+        evidence = f"{type(error).__name__}: {_innermost(error)}"
+        verdict = Verdict(script.scenario, [Finding("the daemon has no bug", held=False, evidence=evidence)])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    verdict.wall_s = time.monotonic() - began_s
+    verdict.log = [line.replace(str(folder), "") for line in verdict.log]  # the same wherever it was played
+    return verdict
+
+
+def _played(script: Script, folder: Path, rate: float | None, told: Told) -> Verdict:
+    async def whole() -> Verdict:
+        async with _stage(script, folder, rate) as stage:
+            return await Player(script, stage, told).play()
+
+    if rate is not None:
+        return asyncio.run(asyncio.wait_for(whole(), DEADLINE_S))
+    if script.scenario.real:
+        raise ConfigError(f"{script.file}: has real devices, which cannot be hurried: use --processes")
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(DEADLINE_S)) as runner:
+        return runner.run(whole())
+
+
+@contextlib.asynccontextmanager
+async def _stage(script: Script, folder: Path, rate: float | None) -> AsyncIterator[Stage]:
+    start, seed = script.scenario.start, script.scenario.seed
+    # Played on a copy, so that what the scenario writes is gone with it.
+    shutil.copytree(script.file.parent, folder / "rig")
+    site_file = folder / "rig" / script.scenario.site
+    if rate is None:
+        async with VirtualStage.open(folder, site_file, start, seed) as stage:
+            yield stage
+    else:
+        clock = ScaledClock(start, datetime.now(UTC) + _LEAD, rate)
+        async with ProcessStage.open(folder, site_file, clock, free_port(), seed) as real:
+            yield real
+
+
+def _read(files: Sequence[Path]) -> list[Script]:
+    scripts: list[Script] = []
+    faults: list[str] = []
+    for file in files:
+        try:
+            scripts.append(read_script(file))
+        except ConfigError as error:
+            faults += error.problems
+    if faults:
+        raise ConfigError(faults)
+    return scripts
+
+
+@contextlib.contextmanager
+def _progress(script: Script) -> Iterator[Told]:
+    """A line that is written anew on a terminal; silence elsewhere."""
+    shown_s = time.monotonic()
+
+    def told(after_s: float, _what: str) -> None:
+        nonlocal shown_s
+        if time.monotonic() - shown_s > _PROGRESS_S:
+            shown_s = time.monotonic()
+            share = after_s / script.scenario.lasts
+            sys.stderr.write(f"\r{script.scenario.scenario}: {share:4.0%} of {script.scenario.lasts:g} s ")
+            sys.stderr.flush()
+
+    if not sys.stderr.isatty():
+        yield lambda _at, _what: None
+        return
+    yield told
+    sys.stderr.write("\r\x1b[K")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,101 @@
+"""The far ends of a site's links: one sim for each line, built from what the site file says of the devices on it.
+
+A device's driver has the name of its sim; devices that share a Modbus link share a line. What is `real` is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleetd.config.site import DeviceSettings, Site
+from fleetd.errors import ConfigError
+from fleetd_hil import catalogue
+from fleetd_hil.line import FAULTS as LINE_FAULTS
+from fleetd_hil.sim import Sim
+from fleetd_hil.sims.modbus import Framing, ModbusSim
+
+_LINE_FAULTS = frozenset(kind.name for kind in LINE_FAULTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a simulated device sits: its sim, and its unit where it shares one."""
+
+    device: DeviceSettings
+    sim: Sim
+    unit: int | None = None
+
+    @property
+    def part(self) -> Any:
+        """The sim itself, or its unit where it shares one."""
+        return self.sim.units[self.unit] if isinstance(self.sim, ModbusSim) and self.unit is not None else self.sim
+
+    @property
+    def model(self) -> Any:
+        """The physics behind it; None where there is none to look at."""
+        return getattr(self.part, "model", None)
+
+
+@dataclass(slots=True)
+class World:
+    """All simulated devices by name, and the sims by the link that each stands behind."""
+
+    seats: dict[str, Seat] = field(default_factory=dict)
+    lines: dict[str, Sim] = field(default_factory=dict)
+
+    def inject(self, device: str, spec: str, at_s: float) -> None:
+        """Break something, from running time `at_s` on. Raises ConfigError naming what can be broken."""
+        seat = self.seats[device]
+        name, plus, lasting = spec.partition("+")
+        own = seat.unit is not None and name.partition("=")[0] not in _LINE_FAULTS
+        seat.sim.faults.inject(f"{name}/{seat.unit}{plus}{lasting}" if own else spec, at_s)
+
+    def clear(self, device: str, name: str) -> None:
+        """Mend it."""
+        self.seats[device].sim.faults.clear(name)
+
+    def violations(self) -> Iterator[str]:
+        """What no well-behaved driver would have sent."""
+        for sim in self.lines.values():
+            yield from (f"{sim.name}: {what}" for what in sim.violations)
+
+
+def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping[str, float]], seed: int) -> World:
+    """Sims for every device that is not real. Raises ConfigError for a driver that has no sim, or unknown options."""
+    names = {device.name for device in site.devices}
+    for name in (*real, *options):
+        if name not in names:
+            raise ConfigError(f"{name!r} is no device of the site; there are {', '.join(sorted(names))}")
+    world, lines = World(), _by_link([device for device in site.devices if device.name not in real])
+    for link, devices in lines.items():
+        kinds = {device.name: catalogue.find(device.driver) for device in devices}
+        chosen = {
+            device.name: catalogue.read_options(
+                [device.driver], [f"{key}={value}" for key, value in options.get(device.name, {}).items()]
+            )
+            for device in devices
+        }
+        first = devices[0]
+        if kinds[first.name].unit is None:
+            if len(devices) > 1:
+                raise ConfigError(f"{link} is shared by {', '.join(kinds)}, and only Modbus devices can share a line")
+            sim = catalogue.build(first.driver, chosen[first.name], seed, catalogue.Bus("tcp"))
+            world.seats[first.name] = Seat(first, sim)
+        else:
+            framing: Framing = "tcp" if first.url.scheme == "modbus+tcp" else "rtu"
+            units = {device.settings.unit: (device.driver, chosen[device.name]) for device in devices}
+            sim = catalogue.build_line(first.driver, units, seed, framing)
+            world.seats |= {device.name: Seat(device, sim, device.settings.unit) for device in devices}
+        sim.faults.learn(LINE_FAULTS)
+        world.lines[link] = sim
+    return world
+
+
+def _by_link(devices: Collection[DeviceSettings]) -> dict[str, list[DeviceSettings]]:
+    """Devices by the line that they are on; what stands behind the ? of a URL does not make another line of it."""
+    found: dict[str, list[DeviceSettings]] = {}
+    for device in devices:
+        found.setdefault(device.link.partition("?")[0], []).append(device)
+    return found

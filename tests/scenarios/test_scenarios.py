@@ -1,0 +1,176 @@
+"""Scenarios: the shipped ones pass, one played twice says the same, a wrong one is refused by line and reason."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from fleetd.errors import ConfigError
+from fleetd_hil.scenario.junit import junit_xml
+from fleetd_hil.scenario.model import Expectation
+from fleetd_hil.scenario.observer import Heard, Observer
+from fleetd_hil.scenario.play import judge, read_script
+from fleetd_hil.scenario.quantities import condition, seconds
+from fleetd_hil.scenario.report import report_html
+from fleetd_hil.scenario.run import play
+from fleetd_hil.virtual.loop import LoopClock
+
+FOLDER = Path(__file__).parents[2] / "hil" / "scenarios"
+ALL = sorted(FOLDER.glob("*.yaml"))
+QUICK = ("doors-open-and-a-command", "empty-battery", "broker-mute")
+
+
+def test_there_are_enough_of_them_and_each_says_what_it_is_for() -> None:
+    scripts = [read_script(file) for file in ALL]
+    assert len(scripts) >= 25
+    assert [script.scenario.scenario for script in scripts] == [file.stem for file in ALL]
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_quick_one_passes(name: str) -> None:
+    verdict = play(read_script(FOLDER / f"{name}.yaml"))
+    assert verdict.passed, [finding for finding in verdict.findings if not finding.held]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("file", [file for file in ALL if file.stem not in QUICK], ids=lambda file: file.stem)
+def test_every_scenario_passes(file: Path) -> None:
+    verdict = play(read_script(file))
+    assert verdict.passed, [finding for finding in verdict.findings if not finding.held]
+
+
+def test_the_same_scenario_says_the_same_to_the_byte() -> None:
+    one, other = (play(read_script(FOLDER / "empty-battery.yaml")) for _ in range(2))
+    assert one.log == other.log
+    assert len(one.log) > 100
+
+
+def test_what_does_not_hold_is_told_with_evidence(tmp_path: Path) -> None:
+    """The robot's battery is full here, so that what is expected does not come."""
+    shutil.copytree(FOLDER, tmp_path / "s")
+    file = tmp_path / "s" / "empty-battery.yaml"
+    file.write_text(file.read_text().replace("start_charge_percent: 4", "start_charge_percent: 90"))
+    verdict = play(read_script(file))
+    assert not verdict.passed
+    (failed,) = [finding for finding in verdict.findings if not finding.held]
+    assert "stage was 'accepted'" in failed.evidence or "stage was" in failed.evidence
+    suite = ET.fromstring(junit_xml([verdict])).find("testsuite")
+    assert suite is not None
+    assert suite.attrib["failures"] == "1"
+    page = report_html(verdict)
+    assert "<span class=not>failed</span>" in page
+    assert "polyline" in page
+    assert "http" not in page.replace("http://www.w3.org", "")  # nothing is loaded from elsewhere
+
+
+def test_a_daemon_that_cannot_begin_fails_its_scenario_and_hangs_nothing(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "s")
+    (tmp_path / "s" / "elements" / "candy-tin.json").write_text("[]")
+    verdict = play(read_script(tmp_path / "s" / "empty-battery.yaml"))
+    assert not verdict.passed
+    assert "candy-tin.json" in verdict.findings[0].evidence
+
+
+# Bad input
+
+
+GOOD = """\
+scenario: tried
+purpose: A scenario that is good but for one thing.
+site: sites/small.yaml
+start: 2026-11-11T03:00:00Z
+lasts: 2 min
+timeline:
+  - {at: 10 s, fault: silent+20, of: robot-1}
+expect:
+  - status: {device: robot-1, state: quarantined}
+    within: 60 s
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("of: robot-1}", "of: robot-9}", ":7:5: timeline.0: 'robot-9' is no simulated device"),
+        ("silent+20", "sulking", "unknown fault 'sulking'; known here are"),
+        ("fault: silent+20, of: robot-1", "fault: silent", "`of` names the device of a fault"),
+        ("fault: silent+20, of: robot-1", "broker: away, daemon: restart", "a step does exactly one of"),
+        ("at: 10 s", "at: 10", "write a number and its unit, one of ms, s, min, h, d"),
+        ("at: 10 s", "at: 3 min", "comes at 180 s, when all is over"),
+        ("status: {device: robot-1", "status: {device: robot-7", "'robot-7' is no device of the site"),
+        ("status: {device: robot-1, state: quarantined}", "status: {}", "this could hardly fail"),
+        ("state: quarantined", "mood: bad", "a status has no field 'mood'"),
+        ("status: {device: robot-1", "moods: {device: robot-1", "unknown key"),
+        ("within: 60 s", "within: 5 min", "a deadline at 300 s, when the scenario lasts 120 s"),
+        ("within: 60 s", "within: 0 s", "`within` is longer than nothing"),
+        ("within: 60 s", "within: 60 s\n    never: true\n    times: 2", "contradict each other"),
+        (
+            "status: {device: robot-1, state: quarantined}",
+            'contact: {max_pointing_error_deg: "< 1.5"}',
+            "must bear the unit deg, as in '< 1.5 deg'",
+        ),
+        ("site: sites/small.yaml", "site: ../small.yaml", "lies beside the scenario or below it"),
+        ("expect:", "simulate: {robot-4: {wings: 2}}\nexpect:", "unknown option 'wings'"),
+        ("expect:", "real: [robot-11]\nexpect:", "'robot-11' is no"),
+        ("lasts: 2 min", "lasts: 2 fortnights", "write a number and its unit"),
+    ],
+)
+def test_what_could_be_misunderstood_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    shutil.copytree(FOLDER, tmp_path / "s")
+    file = tmp_path / "s" / "tried.yaml"
+    file.write_text(GOOD)
+    read_script(file)
+    assert old in GOOD
+    file.write_text(GOOD.replace(old, new, 1))
+    with pytest.raises(ConfigError) as refused:
+        read_script(file)
+    assert words in " | ".join(refused.value.problems)
+    assert all("tried.yaml" in problem or "small.yaml" in problem for problem in refused.value.problems)
+
+
+def test_quantities() -> None:
+    assert [seconds(text) for text in ("250 ms", "3 s", "1.5 min", "-1 h", "2d")] == [
+        0.25,
+        3.0,
+        90.0,
+        -3600.0,
+        172_800.0,
+    ]
+    assert condition("speed_m_s", "> 3 m/s").holds(3.1)
+    assert not condition("speed_m_s", "> 3 m/s").holds(None)
+    assert not condition("speed_m_s", ">= 1 m/s").holds(True)
+    assert condition("text", "~ door").holds("a door stands open")
+    assert condition("count", ">= 2").holds(2)
+    with pytest.raises(ValueError, match="must bear no unit"):
+        condition("count", ">= 2 deg")
+
+
+async def test_how_an_expectation_is_judged() -> None:
+    observer = Observer(LoopClock.__new__(LoopClock))
+    for at_s, state in ((1.0, "online"), (5.0, "stale"), (9.0, "online")):
+        observer.heard.append(Heard(at_s, "status", "t", {"device": "r", "state": state}))
+
+    def held(**more: object) -> bool:
+        return judge(Expectation.model_validate({"status": {"state": "online"}, "within": "6 s"} | more), observer).held
+
+    assert held()
+    assert not held(after="2 s")
+    assert held(after="4 s")
+    assert not held(never=True)
+    assert held(never=True, after="2 s")
+    assert held(times=1)
+    assert not held(times=2)
+    assert held(times=2, within="10 s")
+
+
+def test_the_tutorial_s_scenario_passes_as_it_is_written_there(tmp_path: Path) -> None:
+    page = (FOLDER.parents[1] / "docs" / "how-to" / "scenarios.md").read_text(encoding="utf-8")
+    shutil.copytree(FOLDER, tmp_path / "s")
+    file = tmp_path / "s" / "noisy-bus.yaml"
+    file.write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    verdict = play(read_script(file))
+    assert verdict.passed, [finding for finding in verdict.findings if not finding.held]
