@@ -8,7 +8,6 @@ a contact's worker or an operator decides.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import structlog
 from fleetd.clock import Clock
 from fleetd.contact.axis import Axes
 from fleetd.contact.clearance import SLACK_DEG
+from fleetd.contact.feedback import Feedback
 from fleetd.contact.hold import Hold
 from fleetd.contact.interlock import Interlock, Sun
 from fleetd.contact.lane import Lane, exchange
@@ -29,7 +29,7 @@ from fleetd.contact.pursuit import Thrift
 from fleetd.contact.scale import Scale
 from fleetd.contact.settings import AntennaSettings
 from fleetd.devices import AzEl, Rotator
-from fleetd.errors import BadReply, Declined, DeviceError, Refusal, ReplyTimeout
+from fleetd.errors import Declined, DeviceError, Refusal
 from fleetd.guard.guard import Guard, Lease, watched_over
 from fleetd.hub import Hub
 from fleetd.records import Quality, Reading
@@ -46,10 +46,6 @@ _TURN_LOOK_S = 1.0
 _AT_REST_DEG = 0.05  # nearer than any controller counts; a coarser one shows exactly what it was sent
 _FRESH_S = 1.0  # an older position is asked for anew before a way is judged from it
 _CLOSE_LOOK_S = 0.75  # between two looks at what is under way
-_BLIND_AFTER, _BLIND_S = (
-    2,
-    10.0,
-)  # so many positions in a row that could not be read; and for how long none is asked for
 _COMMANDED = ("commanded_azimuth_deg", "commanded_elevation_deg")
 
 
@@ -105,11 +101,8 @@ class Antenna:
         self.motion = Motion.of(self.interlock.axes, settings.settles_within_deg)
         self.barred = ""
         """Why its motors are not to be used at present; '' if they are."""
-        self.blind = ""
-        """Why its position is not known, so that it is turned without; '' if it is."""
+        self.feedback = Feedback(self.clock)
         self.measured: Measured | None = None
-        self._unread = 0
-        self._blind_until_s = float("-inf")
         self._supervision = supervision
         self._hub = hub
         self._lane = Lane[Rotator](lambda: f"is {device.state}: {device.reason}")
@@ -348,7 +341,7 @@ class Antenna:
     async def _start(self, rotator: Rotator) -> AzEl:
         """Where it stands, for judging a way from there; where it was sent, on each axis that has come so near."""
         measured = self.measured
-        if self.blind or self.motion.frozen:
+        if self.feedback.blind or self.motion.frozen:
             if self.commanded is None:
                 raise Refusal(
                     "feedback", f"nobody knows where {self.name} stands, so no way past what it may not look at"
@@ -363,15 +356,8 @@ class Antenna:
         )
 
     async def _read(self, rotator: Rotator) -> Measured:
-        asked_at = self.clock.now()
-        shown = await self._shown(rotator)
-        if self.motion.wild(shown, self.clock.monotonic()):
-            asked_at = self.clock.now()
-            shown = await self._shown(rotator)
-            if self.motion.wild(shown, self.clock.monotonic()):
-                raise Declined("its position jumps about", asked="position", answered=f"{shown}")
-        self.motion.take(shown, self.clock.monotonic())
-        self.measured = Measured(asked_at + (self.clock.now() - asked_at) / 2, self.scale.in_sky(shown))
+        at, shown = await self.feedback.ask(rotator, self.motion)
+        self.measured = Measured(at, self.scale.in_sky(shown))
         self._measured_at_s = self.clock.monotonic()
         if self._lease is not None and self._commanded is not None and self._near(shown, self._commanded):
             self._lease.release()  # it has come to rest; the next order arms it again
@@ -385,21 +371,6 @@ class Antenna:
     def _near(shown: AzEl, sent: AzEl) -> bool:
         away_deg = max(abs(shown.azimuth_deg - sent.azimuth_deg), abs(shown.elevation_deg - sent.elevation_deg))
         return away_deg <= _AT_REST_DEG
-
-    async def _shown(self, rotator: Rotator) -> AzEl:
-        """What its scale shows. After some positions in a row that could not be read none is asked for for a while."""
-        if self.clock.monotonic() < self._blind_until_s:
-            raise Declined(f"its position is not asked for at present: {self.blind}", asked="position")
-        try:
-            shown = _finite(await rotator.where())
-        except (ReplyTimeout, BadReply, Declined) as error:
-            self._unread += 1
-            if self._unread >= _BLIND_AFTER:
-                self.blind = str(error)
-                self._blind_until_s = self.clock.monotonic() + _BLIND_S
-            raise
-        self._unread, self.blind = 0, ""
-        return shown
 
     def _target(self, to: AzEl) -> AzEl:
         return self.interlock.shown_for(to)
@@ -433,9 +404,3 @@ class Antenna:
             },
             absent=unknown,
         )
-
-
-def _finite(shown: AzEl) -> AzEl:
-    if not (math.isfinite(shown.azimuth_deg) and math.isfinite(shown.elevation_deg)):
-        raise BadReply("the rotator's position is no finite number", answered=f"{shown}")
-    return shown

@@ -46,8 +46,8 @@ class MotorWatch:
 
     def _findings(self, now_s: float) -> list[Finding]:
         found, antenna = self._antenna.motion.findings(now_s), self._antenna
-        if antenna.blind:
-            found.append(Finding(Trouble.LOST, f"turned without knowing where it stands: {antenna.blind}"))
+        if blind := antenna.feedback.blind:
+            found.append(Finding(Trouble.LOST, f"turned without knowing where it stands: {blind}"))
         return found
 
     async def _found(self, finding: Finding, now_s: float) -> None:
