@@ -43,7 +43,9 @@ async def with_people(site: Site, folder: Path) -> Site:
         keys[who] = (await fleetctl("keys", "new", who, "--file", str(folder / f"{who}.pem")))["public"]
     site.config = folder / "site.yaml"
     site.config.write_text(SITE_FILE.read_text() + ACCESS.format(**keys))
-    shutil.copytree(SITE_FILE.parent / "elements", folder / "elements")
+    for beside in SITE_FILE.parent.iterdir():  # what the site file names by relative paths
+        if beside.is_dir():
+            shutil.copytree(beside, folder / beside.name)
     return site
 
 

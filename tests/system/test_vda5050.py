@@ -180,7 +180,7 @@ async def test_a_stop_is_seen_and_a_reset_on_the_spot_is_needed(tmp_path: Path, 
     async with mastered(tmp_path, mosquitto) as (_, _, here):
         await here.say("instantActions", instant(action("s1", "stop", "HARD")))
         state = await here.until(lambda state: state["safetyState"]["eStop"] == "MANUAL")
-        assert actions(await here.until(lambda state: "s1" in actions(state)))["s1"] in ("RUNNING", "FINISHED")
+        await here.until(lambda state: actions(state).get("s1") == "FINISHED")
         await here.say("order", order("o1", 0, "depot library"))
         state = await here.until(lambda state: "driveError" in errors(state))
         assert state["driving"] is False
