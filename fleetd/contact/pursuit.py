@@ -67,7 +67,10 @@ class Thrift:
         )
         if target == commanded or apart_deg < self.dead_band_deg:
             return False
-        return not self._sent_s or now_s - self._sent_s[-1] >= self.interval_s(now_s)
+        interval_s = self.interval_s(now_s)
+        if self.most_an_hour is not None and len(self._sent_s) >= self.most_an_hour:
+            return False
+        return not self._sent_s or now_s - self._sent_s[-1] >= interval_s
 
     def interval_s(self, now_s: float) -> float:
         """The least time between two moves at present."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fleetd.contact.axis import Axes, AxisPath
@@ -55,6 +55,7 @@ def test_moves_keep_their_least_distance_in_time() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(12, [187.0, 191.0, 191.0])  # the last of them waits until the first is an hour old
 @given(st.integers(12, 300), st.lists(st.floats(0.05, 200), min_size=1, max_size=400))
 def test_no_hour_sees_more_moves_than_it_may(most: int, pauses: list[float]) -> None:
     thrift, now_s, sent = Thrift(most_an_hour=most), 0.0, []
