@@ -273,7 +273,7 @@ class Contacts:
     def _downlink(self, contact: Contact, antenna: Antenna, sky: Trajectory) -> ContactDownlink:
         satellite = self._satellites.get(contact.candidate.satellite)
         downlink_hz = satellite.settings.downlink_hz if satellite else None
-        scene = ContactScene(contact, antenna, sky, downlink_hz)
+        scene = ContactScene(contact, antenna, sky, downlink_hz, self._site.radios.get(antenna.name))
         uplink, gate = self._site.uplinks.get(contact.candidate.satellite), self._site.gates.get(antenna.name)
         orders = ContactUplink(uplink, ContactTransmit(gate, contact.id)) if uplink and gate else None
         return ContactDownlink(self._site.receptions.get(antenna.name), scene, orders)

@@ -13,6 +13,7 @@ from fleetd.contact.antenna import Antenna
 from fleetd.contact.axis import SkyTrack
 from fleetd.contact.beside import beside
 from fleetd.contact.booking import Contact
+from fleetd.contact.radio import Radio
 from fleetd.contact.transmit import TransmitGate
 from fleetd.devices import AzEl
 from fleetd.downlink.reception import Reception
@@ -20,6 +21,7 @@ from fleetd.downlink.scene import Circumstances
 from fleetd.downlink.tally import FrameTally
 from fleetd.downlink.uplink import Uplink
 from fleetd.errors import Refusal, StoreError
+from fleetd.records import Value
 
 log = structlog.get_logger(__name__)
 
@@ -29,26 +31,39 @@ _LIGHT_KM_S = 299_792.458
 class ContactScene:
     """One running contact as its frames see it."""
 
-    def __init__(self, contact: Contact, antenna: Antenna, sky: SkyTrack, downlink_hz: int | None) -> None:
+    def __init__(
+        self, contact: Contact, antenna: Antenna, sky: SkyTrack, downlink_hz: int | None, radio: Radio | None = None
+    ) -> None:
         self.contact = contact.id
         self.satellite = contact.candidate.satellite
         self.antenna = antenna.name
         self._station = antenna
         self._sky = sky
         self._downlink_hz = downlink_hz
+        self._radio = radio
 
     def circumstances(self) -> Circumstances:
         """Where the satellite is now, how far off the antenna points, and by how much its signal is shifted."""
         try:
             look = self._sky.at(self._station.clock.now())
         except ValueError:
-            return Circumstances()  # so long after its end that nobody has worked out where the satellite went
+            return Circumstances(
+                radio=self._radio_state()
+            )  # so long after its end that nobody has worked out where the satellite went
         return Circumstances(
             azimuth_deg=round(look.azimuth_deg % 360, 2),
             elevation_deg=round(look.elevation_deg, 2),
             pointing_error_deg=self._pointing_error_deg(),
             doppler_hz=self._doppler_hz(look),
+            radio=self._radio_state(),
         )
+
+    def _radio_state(self) -> Mapping[str, Value]:
+        """How the radio stood when it was last read back."""
+        if self._radio is None:
+            return {}
+        status = self._radio.status()
+        return {"main_hz": status.main_hz, "sub_hz": status.sub_hz, "transmitting": status.transmitting}
 
     def _pointing_error_deg(self) -> float | None:
         measured = self._station.measured
