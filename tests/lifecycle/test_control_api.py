@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientPayloadError, ClientSession, UnixConnector
-from robots_bench import NOON, Bench, FakeRobot, bench
+from robots_bench import GUARDED, NOON, Bench, FakeRobot, bench
 
 from fleetd.access.matrix import Access
-from fleetd.access.settings import AccessSettings
+from fleetd.access.settings import AccessSettings, PersonSettings
 from fleetd.alarms import Alarms
 from fleetd.archive.archive import Archive
 from fleetd.archive.settings import ArchiveSettings
@@ -95,8 +95,15 @@ class Door:
 
 
 @asynccontextmanager
-async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> AsyncIterator[Door]:
-    async with bench(folder / "store", robots) as site, AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+async def door(
+    folder: Path, robots: dict[str, FakeRobot] | None = None, access: AccessSettings | None = None, **more: Any
+) -> AsyncIterator[Door]:
+    access = access or AccessSettings()
+    async with (
+        bench(folder / "store", robots, access=access, **more) as site,
+        AsyncExitStack() as stack,
+        asyncio.TaskGroup() as tasks,
+    ):
         progress = Progress(site.clock)
         supervision = Supervision(site.clock, site.hub.publish, progress)
         rotator = FakeRotator()
@@ -134,7 +141,7 @@ async def door(folder: Path, robots: dict[str, FakeRobot] | None = None) -> Asyn
             clock=site.clock,
             hub=site.hub,
             store=site.store,
-            access=Access(AccessSettings()),
+            access=Access(access),
             relay=Relay(
                 RelaySettings(brokers=["mqtt://127.0.0.1:1"]), site.store, site.hub, site.clock, "hangzhou", _ignore
             ),
@@ -587,3 +594,94 @@ async def test_what_was_is_answered_from_the_archive(tmp_path: Path) -> None:
         assert (await here.ask("GET", "/v1/history/robot-09?values=soc"))[0] == 404
         assert (await here.ask("GET", "/v1/records?since=noon"))[0] == 400
         assert [one["name"] for one in (await here.ask("GET", "/v1/records?kinds=event"))[1]] == ["door"]
+
+
+# Who may
+
+NOBODY = AccessSettings(people={"li": PersonSettings(uids=(4_000_000_000,))})
+MYSELF = AccessSettings(
+    roles={"lead": ("open_door", "alarms/ack")},
+    people={
+        "me": PersonSettings(roles=("lead",), uids=(os.getuid(),)),
+        "wang": PersonSettings(roles=("lead",), uids=(3_999_999_999,)),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/antennas/dish/point", {"azimuth_deg": 1.0, "elevation_deg": 45.0}),
+        ("/v1/antennas/dish/park", None),
+        ("/v1/alarms/dish/limit/ack", None),
+        ("/v1/commands", {"device": "robot-01", "action": "send", "args": {"stop": 2}}),
+    ],
+)
+async def test_a_stranger_is_refused_and_audited(tmp_path: Path, path: str, body: Any) -> None:
+    async with door(tmp_path, access=NOBODY) as here:
+        await here.site.online()
+        status, answer = await here.ask("POST", path, body)
+        assert (status, answer["rule"]) == (403, "role")
+        assert here.site.robots["robot-01"].written == []
+        audited = (await here.site.store.audit.tail())[-1]
+        assert audited.who == ME
+        assert audited.outcome.startswith("refused")
+
+
+async def test_a_stranger_may_look_and_stop(tmp_path: Path) -> None:
+    async with door(tmp_path, access=NOBODY) as here:
+        await here.site.online()
+        assert (await here.ask("GET", "/v1/robots"))[0] == 200
+        status, answer = await here.ask("POST", "/v1/stop")
+        assert status == 200
+        assert {each["device"] for each in answer} == {"dish", "robot-01"}
+        assert here.site.robots["robot-01"].stops == 1
+
+
+async def test_what_a_role_allows_is_let_through_and_no_more(tmp_path: Path) -> None:
+    async with door(tmp_path, access=MYSELF) as here:
+        assert (await here.ask("POST", "/v1/alarms/dish/limit/ack"))[1]["rule"] != "role"
+        assert (await here.ask("POST", "/v1/antennas/dish/park"))[1]["rule"] == "role"
+
+
+async def test_my_own_word_does_not_confirm_my_command(tmp_path: Path) -> None:
+    async with door(tmp_path, access=MYSELF, actions=GUARDED) as here:
+        await here.site.online()
+        wish = {"id": "d1", "device": "robot-01", "action": "open_door", "args": {"door": 3}}
+        _, results = await here.ask("POST", "/v1/commands", wish)
+        assert (results[0]["stage"], results[0]["rule"]) == ("accepted", "confirm")
+        status, answer = await here.ask("POST", "/v1/commands/d1/confirm", {"device": "robot-01"})
+        assert (status, answer["rule"]) == (409, "same-person")
+        status, answer = await here.ask("POST", "/v1/commands/d2/confirm", {"device": "robot-01"})
+        assert (status, answer["rule"]) == (404, "unknown-command")
+
+
+async def test_somebody_else_s_command_can_be_confirmed_here(tmp_path: Path) -> None:
+    async with door(tmp_path, access=MYSELF, actions=GUARDED) as here:
+        await here.site.online()
+        command = here.site.command(id="d1", action="open_door", args={"door": 3}, issuer="uid:3999999999")
+        await here.site.dispatch.submit(command)
+        status, results = await here.ask("POST", "/v1/commands/d1/confirm", {"device": "robot-01", "wait_s": 5})
+        assert (status, results[-1]["stage"]) == (200, "succeeded")
+
+
+async def test_a_group_answers_with_one_result_a_robot(tmp_path: Path) -> None:
+    robots = {f"robot-0{number}": FakeRobot() for number in range(1, 4)}
+    async with door(tmp_path, robots, groups={"north": ("robot-01", "robot-02")}) as here:
+        for name in robots:
+            await here.site.online(name)
+        wish = {"id": "g", "device": "north", "action": "send", "args": {"stop": 2}, "wait_s": 5}
+        _, results = await here.ask("POST", "/v1/commands", wish)
+        assert {each["id"]: each["stage"] for each in results} == {
+            "g:robot-01": "succeeded", "g:robot-02": "succeeded",
+        }  # fmt: skip
+
+
+async def test_the_audit_chain_is_verified_against_a_noted_head(tmp_path: Path) -> None:
+    async with door(tmp_path) as here:
+        entry = await here.site.store.audit.append("uid:1", "stop", "done")
+        assert (await here.ask("GET", "/v1/audit/verify"))[1]["broken_at"] is None
+        _, verdict = await here.ask("GET", f"/v1/audit/verify?number=1&hash={entry.hash}")
+        assert verdict["rewritten"] is False
+        _, verdict = await here.ask("GET", f"/v1/audit/verify?number=1&hash={'0' * 64}")
+        assert verdict["rewritten"] is True
