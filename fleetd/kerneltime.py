@@ -77,5 +77,11 @@ def machine_boot() -> str:
 
 def _asked() -> tuple[Leap, int]:
     state = _Timex()
-    result: int = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state))
+    result: int = _libc().adjtimex(ctypes.byref(state))
     return Leap(result), int(state.status)
+
+
+@lru_cache(maxsize=1)
+def _libc() -> ctypes.CDLL:
+    """Opened once: each opening makes a class of its own, which only the collector takes away again."""
+    return ctypes.CDLL(None, use_errno=True)

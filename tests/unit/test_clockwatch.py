@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from fleetd.alarms import Alarms
 from fleetd.clock import VirtualClock
 from fleetd.clockwatch import ClockWatch, Disturbance, Instant, disturbance
 from fleetd.devices import AzEl
-from fleetd.kerneltime import Leap, machine_boot, timesyncd_synced
+from fleetd.kerneltime import Leap, kernel_leap, machine_boot, timesyncd_synced
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.passes import Station, find_passes
 from fleetd.orbit.trajectory import Trajectory
@@ -226,3 +227,12 @@ def test_a_process_that_is_held_up_between_two_clocks_reads_them_again() -> None
         now = Instant.of(clock)
         assert disturbance(before, now) == Disturbance(0.0, 0.0)
         before = now
+
+
+def test_asking_the_kernel_leaves_nothing_for_the_collector() -> None:
+    """It is asked twice a second, and the daemon collects rarely."""
+    kernel_leap()
+    gc.collect()
+    for _ in range(100):
+        kernel_leap()
+    assert gc.collect() < 100
