@@ -55,7 +55,7 @@ def best_choice(weights: Sequence[float], exclusive: Sequence[Sequence[int]]) ->
 
 @cache
 def _solver() -> Highs:
-    """The one solver of this process: each new one says on standard output who made it, which is once enough."""
+    """The one solver of this process, used again for every plan."""
     import highspy
 
     highs = highspy.Highs()  # type: ignore[no-untyped-call]  # its stubs leave that out
