@@ -462,10 +462,10 @@ def good_tcp(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
 
 async def test_a_late_tcp_answer_is_dropped_and_the_next_one_beyond_doubt() -> None:
     def late(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
-        return [(1.5 * SOON_S, answer_tcp(frame))]
+        return [(2.5 * SOON_S, answer_tcp(frame))]  # deadlines are looked at each 20 ms
 
     def slow(_line: Line, frame: bytes) -> list[tuple[float, bytes]]:
-        return [(SOON_S, answer_tcp(frame))]
+        return [(2 * SOON_S, answer_tcp(frame))]
 
     async with bus_over(TCP, in_turn(late, slow)) as (bus, _):
         with pytest.raises(ReplyTimeout):
