@@ -193,7 +193,7 @@ class Carrier:
     async def _expire(self, lane: Lane, command: Command) -> None:
         reason = f"expired at {iso_ms(command.expires_at)} before it could be sent"
         if self.expiries.unknown(command):
-            reason = "not sent: fleetd was started anew, and while the clock is not synchronised it may be late"
+            reason = "not sent: fleetd was started anew, and by the clock as it is nobody knows whether it is late"
         await self.journal.finish(command, Stage.FAILED, f"{reason}: {lane.trouble}" if lane.trouble else reason)
 
     def _left_s(self, command: Command) -> float:

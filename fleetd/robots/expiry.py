@@ -28,8 +28,10 @@ class Expiries:
             self._due_s.popitem(last=False)
 
     def inherit(self, command: Command) -> None:
-        """A command is left from an earlier run. While the clock cannot be trusted nobody knows how old it is."""
-        if self._clock.synced:
+        """A command is left from an earlier run. By a clock that cannot be trusted, or stands before it, nobody knows
+        how old it is.
+        """
+        if self._clock.synced and self._clock.now() >= command.issued_at:
             self.note(command)
         else:
             self._due_s[command.id] = float("-inf")

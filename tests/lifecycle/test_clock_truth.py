@@ -237,7 +237,7 @@ async def test_after_a_restart_without_a_trusted_clock_nothing_old_is_sent(tmp_p
         await here.clock.advance(1)
         result = await here.settled()
         assert (result.stage, robot.written) == (Stage.FAILED, [])
-        assert "not synchronised" in result.reason
+        assert "nobody knows whether it is late" in result.reason
 
 
 async def test_sleepers_for_a_civil_time_notice_a_jump_within_a_second() -> None:

@@ -112,7 +112,7 @@ async def test_noise_is_named_and_what_is_wild_never_believed() -> None:
 
 async def test_small_noise_is_nobodys_fault() -> None:
     async with sim_antenna("easycomm2") as made:
-        made.break_("noise=1.0")
+        made.break_("tremble=1.0")
         await made.point(FAR)
         await made.advance(120)
         assert made.active == set()

@@ -16,7 +16,7 @@ FAULTS = (
     FaultKind("stalled", "the azimuth motor does not turn"),
     FaultKind("wrong-way", "the azimuth motor turns the wrong way"),
     FaultKind("runaway", "a relay welds: the azimuth motor, once it turns, turns on to its end stop"),
-    FaultKind("noise", "each position is beside the true one, by so much at most", 1.0, "deg"),
+    FaultKind("tremble", "each position is beside the true one, by so much at most", 1.0, "deg"),
     FaultKind("overshoot", "each move runs past its target and settles", 4.0, "deg"),
     FaultKind("glitch", "each tenth position is far off in azimuth", 60.0, "deg"),
     FaultKind("wrapped", "the azimuth is reported as a bearing: 10 for 370"),
@@ -61,7 +61,7 @@ class Antenna:
         if (off_deg := self._fault("glitch", at_s)) is not None and self._told % 10 == 0:
             build = self.model.azimuth.build
             azimuth_deg = build.low_deg + (azimuth_deg + off_deg - build.low_deg) % (build.high_deg - build.low_deg)
-        if (most_deg := self._fault("noise", at_s)) is not None:
+        if (most_deg := self._fault("tremble", at_s)) is not None:
             # The same each time it is run, and no pattern that a motor could make.
             azimuth_deg += most_deg * math.sin(2.4 * self._told)
             elevation_deg += most_deg * math.sin(3.9 * self._told)
