@@ -83,9 +83,8 @@ async def test_sigterm_leaves_the_antenna_stopped_and_the_outbox_empty(calm_site
         await heard.until(lambda heard: any(one.body["state"] == "offline" for one in heard.on("hangzhou/status")))
         link = site.stage.links["rotator"]
     by_hand = ("device", "--driver", "gs232b", "--link", link, "where", "--json")
-    first = json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)
-    second = json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)
-    assert first["azimuth_deg"] == second["azimuth_deg"] != 400
+    shown = [json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)["azimuth_deg"] for _ in range(3)]
+    assert shown[1] == shown[2] < 390, shown  # by the second look it has braked, far from where it was sent
 
 
 async def test_row_15_kill_9_in_mid_slew_leaves_the_antenna_stopped_by_the_guard(
@@ -101,9 +100,8 @@ async def test_row_15_kill_9_in_mid_slew_leaves_the_antenna_stopped_by_the_guard
         await heard.until(lambda _: len(set(positions())) > 3)  # it really moves
         await daemon.kill()
     by_hand = ("device", "--driver", "gs232b", "--link", site.stage.links["rotator"], "where", "--json")
-    first = json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)
-    second = json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)
-    assert first["azimuth_deg"] == second["azimuth_deg"] != 400
+    shown = [json.loads((await asyncio.to_thread(fleetctl, site, *by_hand)).stdout)["azimuth_deg"] for _ in range(3)]
+    assert shown[1] == shown[2] < 390, shown  # by the second look it has braked, far from where it was sent
 
 
 async def test_sighup_keeps_the_old_configuration_or_lives_as_the_new_one(
