@@ -14,9 +14,12 @@ import pytest
 from contact_bench import ELEMENTS, Bench, bench
 
 from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.diary import Diary
+from fleetd.contact.planner import Stage
 from fleetd.contact.settings import ContactsSettings
-from fleetd.contact.sky import Outlook, Satellite
+from fleetd.contact.sky import Outlook, Satellite, candidates_of, chart_of, passes_of
 from fleetd.errors import Refusal
+from fleetd.orbit.horizon import HorizonMask
 from fleetd.orbit.passes import Station
 from fleetd.orbit.settings import SatelliteSettings
 from fleetd.records import ContactReport
@@ -361,3 +364,38 @@ async def test_row_30_no_pass_is_doubled_or_missed_under_jumps() -> None:
 @pytest.mark.timeout(900)
 async def test_row_30_the_same_with_a_thousand_jumps() -> None:
     await under_jumps(1_000, passes=99)
+
+
+def test_the_station_s_own_horizon_cuts_what_is_planned() -> None:
+    day = (ELEMENTS.epoch, ELEMENTS.epoch + timedelta(days=1))
+    hills = Outlook(STATION, HorizonMask(((0.0, 30.0),)))
+    free, behind = passes_of(satellites(), Outlook(STATION), *day), passes_of(satellites(), hills, *day)
+    assert len(behind) == len(free) > 0
+    for cut, whole in zip(behind, free, strict=True):
+        assert whole.aos < cut.aos < cut.los < whole.los
+    for track, cut in zip(chart_of(satellites(), hills, *day).tracks, behind, strict=True):
+        assert cut.aos is not None
+        assert abs(track.begin - cut.aos) < timedelta(milliseconds=1)
+    assert not passes_of(satellites(), Outlook(STATION, HorizonMask(((0.0, 89.9),))), *day)
+
+
+async def test_what_was_missed_by_a_clock_that_was_ahead_is_open_again() -> None:
+    outlook = Outlook(STATION)
+    begin = ELEMENTS.epoch
+    found = candidates_of(satellites(), outlook, begin, begin + timedelta(days=1))
+    diary = Diary((Stage("dish", 60.0, 0.0, ()),), ContactsSettings())
+    settings = {"candy-tin": satellites()[0].settings}
+    diary.renew(found, begin)
+    diary.replan(settings)
+    first = diary.waiting()[0]
+    diary.ended(first, "missed", "its time went by")
+    diary.renew(found, first.candidate.end + timedelta(hours=1))
+    diary.replan(settings)
+    assert first.id not in [each.id for each in diary.waiting()]  # an hour later it is over
+    diary.renew(found, begin)
+    diary.replan(settings)
+    assert first.id in [each.id for each in diary.waiting()]  # and back at the true time it is still to come
+    diary.ended(first, "worked", "")
+    diary.renew(found, begin)
+    diary.replan(settings)
+    assert first.id not in [each.id for each in diary.waiting()]  # what was worked never is
