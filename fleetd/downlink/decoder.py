@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
-from fleetd.errors import ConfigError, FrameError
+from fleetd import plugins
+from fleetd.errors import FrameError
 from fleetd.records import Value
 from fleetd.settings import Settings
 
@@ -70,17 +70,9 @@ class DecoderSpec:
 
 def decoder_names() -> list[str]:
     """The names of all installed decoders, sorted."""
-    return sorted(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
+    return plugins.installed(ENTRY_POINT_GROUP)
 
 
 def load_decoder(name: str) -> DecoderSpec:
     """The spec of an installed decoder. Raises ConfigError naming those that are there, or what is missing."""
-    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
-        try:
-            spec = point.load()
-        except ImportError as error:
-            raise ConfigError(f"decoder {name!r} cannot be loaded: {error}; install what it needs") from error
-        if not isinstance(spec, DecoderSpec):
-            raise ConfigError(f"decoder {name!r}: {point.value} is no DecoderSpec")
-        return spec
-    raise ConfigError(f"unknown decoder {name!r}; installed are {', '.join(decoder_names())}")
+    return plugins.load(ENTRY_POINT_GROUP, "decoder", name, DecoderSpec)

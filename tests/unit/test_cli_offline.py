@@ -128,7 +128,7 @@ def test_a_driver_that_cannot_load_is_listed_with_what_it_lacks(monkeypatch: pyt
     def one_broken(**_: str) -> list[EntryPoint]:
         return [EntryPoint("spid", "no_such_module.driver:SPEC", "fleetd.drivers")]
 
-    monkeypatch.setattr("fleetd.devices.entry_points", one_broken)
+    monkeypatch.setattr("fleetd.plugins.entry_points", one_broken)
     (broken,) = json.loads(fleetctl("drivers", "--json").stdout)
     assert broken["name"] == "spid"
     assert "No module named 'no_such_module'" in broken["missing"]
