@@ -1,12 +1,13 @@
 """Overlays: the same site with some devices put elsewhere, as on a rig. `fleetd --hil OVERLAY.yaml`.
 
-An overlay replaces link, driver or settings of the devices that it names; every other device stays real. It may also
-replace the whole of `store`, `control` and `relay`, a rig's own surroundings. What it brings is reported, when wrong,
-at its place in the overlay.
+An overlay replaces link, driver or settings of the devices that it names, and where the elements of the satellites come
+from that it names; everything else stays real. It may also replace the whole of `store`, `control` and `relay`, a rig's
+own surroundings. What it brings is reported, when wrong, at its place in the overlay.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -15,6 +16,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from fleetd.config.checks import nearest
 from fleetd.errors import ConfigError
+from fleetd.orbit.settings import Source
 from fleetd.settings import Settings
 from fleetd.strictyaml import Place, Positions, load_strict, validate
 
@@ -38,11 +40,20 @@ class DeviceOverlay(Settings):
         return self
 
 
+class SatelliteOverlay(Settings):
+    """What is other about one satellite."""
+
+    elements: Annotated[list[Source], Field(min_length=1)]
+    """Where its element sets come from instead; files are relative to the overlay."""
+
+
 class Overlay(Settings):
     """One overlay file."""
 
     devices: dict[str, DeviceOverlay] = Field(default_factory=dict)
     """By the name of a device of the site."""
+    satellites: dict[str, SatelliteOverlay] = Field(default_factory=dict)
+    """By the name of a satellite of the site."""
     store: Anything = None
     control: Anything = None
     relay: Anything = None
@@ -100,23 +111,29 @@ def lay_over(data: Any, positions: Positions, path: Path | str) -> tuple[Any, La
             merged[section] = over[section]
             layered.cover((section,), (section,))
     if isinstance(listed := merged.get("devices", []), list):
-        merged["devices"] = _devices(listed, overlay, layered)
+        merged["devices"], by_name = _named("device", listed, overlay.devices, layered)
+        for name, change in overlay.devices.items():
+            _change(merged["devices"][by_name[name]], by_name[name], name, change, layered)
+    if overlay.satellites and isinstance(listed := merged.get("satellites", []), list):
+        merged["satellites"], by_name = _named("satellite", listed, overlay.satellites, layered)
+        for name in overlay.satellites:
+            merged["satellites"][by_name[name]]["elements"] = over["satellites"][name]["elements"]
+            layered.cover(("satellites", by_name[name], "elements"), ("satellites", name, "elements"))
     return merged, layered
 
 
-def _devices(listed: list[Any], overlay: Overlay, layered: Layered) -> list[Any]:
-    devices = [dict(entry) if isinstance(entry, dict) else entry for entry in listed]
+def _named(kind: str, listed: list[Any], wanted: Collection[str], layered: Layered) -> tuple[list[Any], dict[str, int]]:
+    """A copy of the list, and where in it each name stands. Raises ConfigError for a wanted name that it lacks."""
+    entries = [dict(entry) if isinstance(entry, dict) else entry for entry in listed]
     by_name = {
         entry["name"]: index
-        for index, entry in enumerate(devices)
+        for index, entry in enumerate(entries)
         if isinstance(entry, dict) and isinstance(entry.get("name"), str)
     }
-    unknown = [name for name in overlay.devices if name not in by_name]
+    unknown = [name for name in wanted if name not in by_name]
     if unknown:
-        raise ConfigError([_no_such(name, sorted(by_name), layered.overlay) for name in unknown])
-    for name, change in overlay.devices.items():
-        _change(devices[by_name[name]], by_name[name], name, change, layered)
-    return devices
+        raise ConfigError([_no_such(kind, name, sorted(by_name), layered.overlay) for name in unknown])
+    return entries, by_name
 
 
 def _change(entry: dict[str, Any], index: int, name: str, change: DeviceOverlay, layered: Layered) -> None:
@@ -136,6 +153,6 @@ def _change(entry: dict[str, Any], index: int, name: str, change: DeviceOverlay,
         layered.cover((*here, "settings", key), (*there, "settings", key))
 
 
-def _no_such(name: str, known: list[str], positions: Positions) -> str:
-    text = f"the site has no device {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
-    return positions.line(("devices", name), text, at_key=True)
+def _no_such(kind: str, name: str, known: list[str], positions: Positions) -> str:
+    text = f"the site has no {kind} {name!r}{nearest(name, known)}; it has {', '.join(known) or 'none'}"
+    return positions.line((f"{kind}s", name), text, at_key=True)

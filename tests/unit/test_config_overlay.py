@@ -67,6 +67,14 @@ relay: {brokers: ["mqtt://127.0.0.1:2883"], protocol: "3.1.1"}
     assert Path(site.satellites[0].elements[0]) == site_file.parent / "tin.json"
 
 
+def test_a_named_satellite_has_its_elements_from_elsewhere(site_file: Path) -> None:
+    (site_file.parent.parent / "other.json").write_text("[]")
+    name = load_site(site_file).satellites[0].name
+    site = laid_over(site_file, f"satellites: {{{name}: {{elements: [other.json]}}}}\n")
+    assert [Path(source) for source in site.satellites[0].elements] == [site_file.parent.parent / "other.json"]
+    assert site.satellites[0].norad_id == load_site(site_file).satellites[0].norad_id
+
+
 def test_an_empty_overlay_changes_nothing(site_file: Path) -> None:
     assert laid_over(site_file, "# nothing here\n") == load_site(site_file)
 
@@ -107,7 +115,15 @@ def test_an_empty_overlay_changes_nothing(site_file: Path) -> None:
         ),
         (
             "antennas: []",
-            ["rig.yaml:1:1: antennas: unknown key; known are devices, store, control, relay"],
+            ["rig.yaml:1:1: antennas: unknown key; known are devices, satellites, store, control, relay"],
+        ),
+        (
+            "satellites: {moon: {elements: [x.json]}}",
+            ["rig.yaml:1:14: satellites.moon: the site has no satellite 'moon'; it has tin"],
+        ),
+        (
+            "satellites: {tin: {elements: [x.json]}}",
+            ["rig.yaml:1:31: satellites.tin.elements.0: there is no file x.json; put it there or correct the path"],
         ),
         ("relay: {brokers: []}", ["rig.yaml:1:18: relay.brokers: must hold at least 1, not 0"]),
         ("relay: {}", ["rig.yaml:1:8: relay.brokers: is missing; add it"]),

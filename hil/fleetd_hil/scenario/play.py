@@ -18,6 +18,7 @@ from fleetd_hil.scenario.model import CommandStep, Expectation, Scenario, Step
 from fleetd_hil.scenario.observer import Heard, Observer
 from fleetd_hil.scenario.stage import Stage
 from fleetd_hil.scenario.world import World, build_world
+from fleetd_hil.virtual.broker import MemoryBroker
 
 _LOOK_S = 0.5
 _COMMAND_LIFE_S = 60.0
@@ -208,19 +209,25 @@ class Player:
                 broker.mute = what == "mute"
 
     def _command(self, wish: CommandStep) -> None:
-        body = {
-            "id": wish.id or f"at-{self.after_s:.0f}-s",
-            "action": wish.action,
-            "args": wish.args,
-            "issuer": "scenario",
-            "expires_in_s": _COMMAND_LIFE_S,
-        }
-        self.stage.broker.publish(f"fleetd/{self.script.site.site}/{wish.device}/command", json.dumps(body).encode())
+        named = wish if wish.id else wish.model_copy(update={"id": f"at-{self.after_s:.0f}-s"})
+        tell(self.stage.broker, self.script.site.site, named, issuer="scenario")
 
     def _verdict(self) -> Verdict:
         findings = [judge(each, self.observer) for each in self.script.scenario.expect]
         findings += [_invariant(name, self.guardian.breaches.get(name)) for name in NAMES]
         return Verdict(self.script.scenario, findings, self._steps, self.observer.heard, list(self.observer.log()))
+
+
+def tell(broker: MemoryBroker, site: str, wish: CommandStep, *, issuer: str) -> None:
+    """Publish a command, as any program of the site would."""
+    body = {
+        "id": wish.id,
+        "action": wish.action,
+        "args": wish.args,
+        "issuer": issuer,
+        "expires_in_s": _COMMAND_LIFE_S,
+    }
+    broker.publish(f"fleetd/{site}/{wish.device}/command", json.dumps(body).encode())
 
 
 def judge(each: Expectation, observer: Observer) -> Finding:

@@ -8,26 +8,20 @@ import logging
 import multiprocessing
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from fleetd.clock import ScaledClock
 from fleetd.errors import ConfigError, FleetError
 from fleetd.log import set_up_logging
-from fleetd_hil.demo.broker import free_port
 from fleetd_hil.scenario.junit import junit_xml
 from fleetd_hil.scenario.play import Finding, Player, Script, Told, Verdict, read_script
 from fleetd_hil.scenario.report import report_html
-from fleetd_hil.scenario.stage import ProcessStage, Stage, VirtualStage
+from fleetd_hil.scenario.stage import Stage, innermost, open_stage, scratch_folder
 from fleetd_hil.virtual.loop import Overdue, VirtualLoop
 
-_RAM = Path("/dev/shm")  # noqa: S108  # a RAM disk, where a store's syncs cost nothing; a folder of our own in it
 _PROGRESS_S = 0.5
-_LEAD = timedelta(seconds=8)  # real time in which processes come up before the scenario begins
 DEADLINE_S = 600.0
 """Real seconds that one scenario may take."""
 
@@ -89,13 +83,13 @@ def _be_quiet() -> None:
 def play(script: Script, rate: float | None = None, told: Told = lambda _at, _what: None) -> Verdict:
     """One scenario, to its verdict; what goes wrong with the daemon or the world itself is a finding, too."""
     began_s = time.monotonic()
-    folder = Path(tempfile.mkdtemp(prefix="fleethil-", dir=_RAM if rate is None and _RAM.is_dir() else None))
+    folder = scratch_folder(virtual=rate is None)
     try:
         verdict = _played(script, folder, rate, told)
     except (FleetError, Overdue) as error:
         verdict = Verdict(script.scenario, [Finding("the scenario comes to its end", held=False, evidence=str(error))])
     except Exception as error:  # noqa: BLE001  # a bug in the daemon is what a scenario is there to find
-        evidence = f"{type(error).__name__}: {_innermost(error)}"
+        evidence = f"{type(error).__name__}: {innermost(error)}"
         verdict = Verdict(script.scenario, [Finding("the daemon has no bug", held=False, evidence=evidence)])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -119,17 +113,11 @@ def _played(script: Script, folder: Path, rate: float | None, told: Told) -> Ver
 
 @contextlib.asynccontextmanager
 async def _stage(script: Script, folder: Path, rate: float | None) -> AsyncIterator[Stage]:
-    start, seed = script.scenario.start, script.scenario.seed
     # Played on a copy, so that what the scenario writes is gone with it.
     shutil.copytree(script.file.parent, folder / "rig")
     site_file = folder / "rig" / script.scenario.site
-    if rate is None:
-        async with VirtualStage.open(folder, site_file, start, seed) as stage:
-            yield stage
-    else:
-        clock = ScaledClock(start, datetime.now(UTC) + _LEAD, rate)
-        async with ProcessStage.open(folder, site_file, clock, free_port(), seed) as real:
-            yield real
+    async with open_stage(folder, site_file, script.scenario.start, script.scenario.seed, rate) as stage:
+        yield stage
 
 
 def _read(files: Sequence[Path]) -> list[Script]:
@@ -163,9 +151,3 @@ def _progress(script: Script) -> Iterator[Told]:
         return
     yield told
     sys.stderr.write("\r\x1b[K")
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -12,8 +12,9 @@ import json
 import random
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from fleetd.errors import FleetError
 from fleetd.guard.settings import GuardSettings
 from fleetd.notify import Notifier
 from fleetd_hil.bench import LOOK_AGAIN_S, Bench
+from fleetd_hil.demo.broker import free_port
 from fleetd_hil.demo.children import child, end
 from fleetd_hil.line import Pace
 from fleetd_hil.scenario.world import World
@@ -36,6 +38,8 @@ from fleetd_hil.virtual.loop import LoopClock, VirtualLoop
 
 _READY_WITHIN_S = 30.0
 _VIRTUAL_LOOK_S = 0.25
+_LEAD = timedelta(seconds=8)  # real time in which processes come up before the story begins
+_RAM = Path("/dev/shm")  # noqa: S108  # a RAM disk, where a store's syncs cost nothing; a folder of our own in it
 
 
 class Stage(Protocol):
@@ -47,6 +51,9 @@ class Stage(Protocol):
     @property
     def broker(self) -> MemoryBroker: ...
 
+    @property
+    def elements(self) -> dict[str, list[str]]: ...
+
     async def place(self, world: World) -> None:
         """Put the sims behind ports, and write the overlay that leads to them."""
         ...
@@ -57,6 +64,10 @@ class Stage(Protocol):
 
     async def leave(self) -> None:
         """End it in good order."""
+        ...
+
+    def gone(self) -> str:
+        """Why the daemon is not there though nobody ended it; '' if all is well."""
         ...
 
     async def power_cut(self) -> None:
@@ -92,6 +103,8 @@ class _Common:
         self.overlay = folder / "overlay.yaml"
         self.socket = folder / "control.sock"
         self.store = folder / "store"
+        self.elements: dict[str, list[str]] = {}
+        """Other sources of elements than the site's, by satellite."""
 
     def write_overlay(self, devices: dict[str, Any], broker: str) -> None:
         surroundings = {
@@ -99,7 +112,9 @@ class _Common:
             "control": {"socket": str(self.socket)},
             "relay": {"brokers": [broker], "protocol": "5"},
         }
-        self.overlay.write_text(yaml.safe_dump({"devices": devices, **surroundings}, sort_keys=False))
+        satellites = {name: {"elements": sources} for name, sources in self.elements.items()}
+        overlay = {"devices": devices, "satellites": satellites, **surroundings}
+        self.overlay.write_text(yaml.safe_dump(overlay, sort_keys=False))
 
     def site(self) -> Site:
         return load_site(self.site_file, self.overlay)
@@ -177,6 +192,15 @@ class VirtualStage(_Common):
         if self._life is not None:
             await self._life
             self._life = None
+
+    def gone(self) -> str:
+        life = self._life
+        if life is None or not life.done():
+            return ""
+        if life.cancelled():
+            return "fleetd ended: it was cancelled"
+        error = life.exception()
+        return f"fleetd ended: {innermost(error) if error else life.result()}"
 
     async def power_cut(self) -> None:
         # All on one loop: nothing happens between these lines, and what the dying tasks still say reaches nobody.
@@ -279,6 +303,11 @@ class ProcessStage(_Common):
         if self._process is not None:
             await end(self._process)
 
+    def gone(self) -> str:
+        if self._process is None or self._process.returncode is None:
+            return ""
+        return f"fleetd ended with {self._process.returncode}; see {self.folder / 'fleetd.log'}"
+
     async def power_cut(self) -> None:
         if self._process is not None:
             self._process.kill()
@@ -290,3 +319,29 @@ class ProcessStage(_Common):
 
     def trust_clock(self, synced: bool) -> None:
         raise FleetError(f"to make the clock {'' if synced else 'un'}trusted needs virtual time: leave --processes out")
+
+
+def scratch_folder(*, virtual: bool) -> Path:
+    """A fresh folder for a stage; whoever asked for it removes it."""
+    return Path(tempfile.mkdtemp(prefix="fleethil-", dir=_RAM if virtual and _RAM.is_dir() else None))
+
+
+@contextlib.asynccontextmanager
+async def open_stage(
+    folder: Path, site_file: Path, start: datetime, seed: int, rate: float | None
+) -> AsyncIterator[Stage]:
+    """A stage in virtual time, or with a `rate` one of real processes, whose running time is zero at `start`."""
+    if rate is None:
+        async with VirtualStage.open(folder, site_file, start, seed) as stage:
+            yield stage
+        return
+    clock = ScaledClock(start, datetime.now(UTC) + _LEAD, rate)
+    async with ProcessStage.open(folder, site_file, clock, free_port(), seed) as real:
+        yield real
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What went wrong first, out of the groups that tasks wrap it in."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -59,6 +59,10 @@ class MemoryBroker:
         """As some client would; nobody keeps it for those who are not connected."""
         self._spread(_Message(topic, payload))
 
+    def reaches(self, topic: str) -> bool:
+        """Whether somebody who is connected has asked for what is published there."""
+        return any(client.wants(topic) for client in self._clients)
+
     def take(self, message: _Message) -> None:
         """A client has published."""
         for tap in self.taps:
@@ -109,9 +113,12 @@ class _Client(asyncio.Protocol):
 
     def offer(self, message: _Message) -> None:
         """Send it if it was asked for."""
-        asked = [qos for pattern, qos in self._filters.items() if matches(pattern, message.topic)]
-        if asked:
+        if asked := self.wants(message.topic):
             self._send_message(message, max(asked), retained=False)
+
+    def wants(self, topic: str) -> list[int]:
+        """The qualities of service with which it has asked for a topic; none where it has not."""
+        return [qos for pattern, qos in self._filters.items() if matches(pattern, topic)]
 
     def _packets(self) -> Iterator[tuple[int, bytes]]:
         while len(self._unread) >= 2:
