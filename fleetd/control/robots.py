@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from fleetd.control.house import House
 from fleetd.control.peer import peer_of
 from fleetd.errors import FleetError, Refusal
 from fleetd.hub import Subscription
+from fleetd.marks import fresh_mark
 from fleetd.records import Command, Result, Stage, Value
 
 _Seconds = Annotated[float, Meta(ge=0, le=60)]
@@ -147,7 +147,7 @@ def _command(wish: CommandWish, house: House, issuer: str) -> Command:
     now = house.clock.now()
     life_s = wish.expires_in_s or house.dispatch.command_expiry_s
     return Command(
-        id=wish.id if wish.id is not None else f"api-{secrets.token_hex(8)}",
+        id=wish.id if wish.id is not None else f"api-{fresh_mark(8)}",
         device=wish.device,
         action=wish.action,
         args=wish.args,

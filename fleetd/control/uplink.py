@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -16,6 +15,7 @@ from fleetd.control.answers import HOUSE, answer, number_of, read_body, refused
 from fleetd.control.peer import peer_of
 from fleetd.downlink.uplink import Uplink
 from fleetd.errors import Refusal
+from fleetd.marks import fresh_mark
 from fleetd.records import Command, Stage, Value
 from fleetd.store.telecommands import Telecommand
 
@@ -68,7 +68,7 @@ async def give(request: web.Request) -> web.Response:
     uplink, wish = _uplink(request), await read_body(request, OrderWish)
     now = request.app[HOUSE].clock.now()
     command = Command(
-        id=wish.id or f"{wish.order[:32]}-{secrets.token_hex(6)}",
+        id=wish.id or f"{wish.order[:32]}-{fresh_mark(6)}",
         device=uplink.satellite,
         action=wish.order,
         args=wish.args,

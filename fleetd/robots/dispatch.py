@@ -9,7 +9,6 @@ This is a supervisory stop and no certified safety function: emergency stops bel
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ import structlog
 from fleetd.access.matrix import Access
 from fleetd.clock import iso_ms
 from fleetd.errors import Refusal, StoreError
+from fleetd.marks import fresh_mark
 from fleetd.records import Command, Result, Stage
 from fleetd.robots.carry import PURGED, Carrier
 from fleetd.robots.consent import Consents, Waiting
@@ -110,7 +110,7 @@ class Dispatch:
         """Stop one robot ahead of everything else; returns ACCEPTED, or REFUSED where there is no such robot."""
         now = self._journal.clock.now()
         command = Command(
-            id=f"stop-{secrets.token_hex(8)}",
+            id=f"stop-{fresh_mark(8)}",
             device=device,
             action=STOP,
             issuer=issuer,

@@ -7,7 +7,6 @@ StoreError from that call and nothing else: the process goes on, and so does the
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
+from fleetd.marks import fresh_mark
 from fleetd.records import Event, Severity
 from fleetd.store.alarms import AlarmBook
 from fleetd.store.audit import Audit
@@ -140,7 +140,7 @@ def _begin(connection: sqlite3.Connection, folder: Path) -> tuple[str, Tally]:
     try:
         connection.execute("INSERT INTO about VALUES ('boots', 1) ON CONFLICT DO UPDATE SET value = value + 1")
         (boots,) = connection.execute("SELECT value FROM about WHERE key = 'boots'").fetchone()
-        return f"{boots:06d}-{secrets.token_hex(3)}", first_tally(connection)
+        return f"{boots:06d}-{fresh_mark(3)}", first_tally(connection)
     except sqlite3.Error as error:
         connection.close()
         raise StoreError(f"the store {folder} does not take writes or reads: {error}; look at its disk") from error

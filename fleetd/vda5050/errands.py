@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -11,6 +10,7 @@ from fleetd.access.matrix import VDA5050
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
 from fleetd.hub import Hub
+from fleetd.marks import fresh_mark
 from fleetd.records import Command, Result, Stage, Value
 from fleetd.robots.dispatch import Dispatch
 
@@ -35,7 +35,7 @@ class Errands:
         dispatch = await asyncio.shield(self._dispatching)
         now = self._clock.now()
         command = Command(
-            id=f"vda5050-{secrets.token_hex(8)}",
+            id=f"vda5050-{fresh_mark(8)}",
             device=device,
             action=action,
             args=args,

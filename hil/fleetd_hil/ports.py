@@ -164,7 +164,7 @@ class TcpPort:
         self.port = port
         self._stand = stand
         self._server: asyncio.Server | None = None
-        self._connections: set[_Connection] = set()
+        self._connections: dict[_Connection, None] = {}  # in the order in which they came
 
     @property
     def address(self) -> str:
@@ -202,7 +202,7 @@ class TcpPort:
 class _Connection(asyncio.Protocol):
     """One program's connection to a TCP port."""
 
-    def __init__(self, stand: Stand, among: set[_Connection]) -> None:
+    def __init__(self, stand: Stand, among: dict[_Connection, None]) -> None:
         self._line = Line(stand, self._send, self._hang_up)
         self._among = among
         self._transport: asyncio.Transport | None = None
@@ -210,13 +210,13 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a server's transports read and write
-        self._among.add(self)
+        self._among[self] = None
 
     def data_received(self, data: bytes) -> None:
         self._line.hear(data)
 
     def connection_lost(self, _why: Exception | None) -> None:
-        self._among.discard(self)
+        self._among.pop(self, None)
         if not self._gone.done():
             self._gone.set_result(None)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from fleetd.link.wiretime import wire_time
 from fleetd_hil.virtual.broker import MemoryBroker, matches
 from fleetd_hil.virtual.loop import LoopClock, Overdue, VirtualLoop
 
@@ -185,3 +186,70 @@ async def test_a_client_that_nobody_here_wrote_believes_the_broker() -> None:
     assert heard[-1] == ("site/status", b"offline", True)
     with pytest.raises(aiomqtt.MqttError):
         await aiomqtt.Client("127.0.0.1", broker.port, timeout=1).__aenter__()
+
+
+def test_what_is_due_at_one_instant_happens_in_the_order_in_which_it_was_asked_for() -> None:
+    async def instants() -> list[int]:
+        loop, rang = asyncio.get_running_loop(), []
+        for number in range(50):
+            timer = loop.call_at(1.0, rang.append, number)
+            if number % 5 == 0:
+                timer.cancel()
+        await asyncio.sleep(2)
+        return rang
+
+    assert run(instants()) == [number for number in range(50) if number % 5]
+
+
+def test_many_cancelled_timers_are_swept_out_and_none_is_lost() -> None:
+    async def sweep() -> tuple[int, float]:
+        loop, rang = asyncio.get_running_loop(), []
+        kept = [loop.call_later(60 + number, rang.append, number) for number in range(100)]
+        for _ in range(3_000):
+            loop.call_later(30, rang.append, -1).cancel()
+        assert isinstance(loop, VirtualLoop)
+        assert len(loop._timers) < 500
+        await asyncio.sleep(200)
+        for timer in kept:
+            timer.cancel()  # they have rung: nothing is there to cancel any more
+        await asyncio.sleep(1)
+        return len(rang), loop.time()
+
+    assert run(sweep()) == (100, 201.0)
+
+
+def test_tasks_in_a_set_come_in_the_same_order_wherever_they_lie_in_memory() -> None:
+    async def ended() -> list[str]:
+        order: list[str] = []
+
+        async def work(name: str) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                order.append(name)
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1), asyncio.TaskGroup() as tasks:
+                for number in range(20):
+                    tasks.create_task(work(f"{number}"))
+        return order
+
+    one, kept = run(ended()), [bytearray(size) for size in range(3_000)]
+    assert run(ended()) == one
+    assert len(kept) == 3_000
+
+
+def test_the_time_of_the_wire_is_that_of_the_loop() -> None:
+    async def times() -> float:
+        now = wire_time(asyncio.get_running_loop())
+        before = now()
+        await asyncio.sleep(3_600)
+        return now() - before
+
+    assert run(times()) == pytest.approx(3_600)
+    began_s = asyncio.run(_real_wire_time())
+    assert time.monotonic() - began_s < 60
+
+
+async def _real_wire_time() -> float:
+    return wire_time(asyncio.get_running_loop())()

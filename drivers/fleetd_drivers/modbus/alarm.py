@@ -2,7 +2,8 @@
 
 The event loop's own timers are good to a millisecond: epoll rounds up to the next one, uvloop to the nearest. That is
 more than half of the silence between two frames at 115200 baud. Linux's timerfd is a descriptor that becomes readable
-on time; decision 0011 has the figures. Where there is none, the loop's own timer does.
+on time; decision 0011 has the figures. Where there is none, or the loop's time is not the machine's, the loop's own
+timer does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from fleetd.link.wiretime import on_machine_time
+
 _CLOCK_MONOTONIC = 1
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC  # TFD_NONBLOCK and TFD_CLOEXEC are the same bits: timerfd_create(2)
@@ -22,13 +25,13 @@ _SPEC = struct.Struct("@qqqq")  # struct itimerspec: no repetition, then seconds
 
 
 class Alarm:
-    """One instant at a time, at which `ring` is called. The times are those of time.monotonic()."""
+    """One instant at a time, at which `ring` is called. The times are those of the wire (`fleetd.link.wiretime`)."""
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._ring = ring
         self._timer: asyncio.TimerHandle | None = None
-        self._fd = _timerfd()
+        self._fd = _timerfd() if on_machine_time(self._loop) else None
         if self._fd is not None:
             self._loop.add_reader(self._fd, self._rang)
 

@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from functools import partial
-from time import monotonic  # the time of the wire; uvloop's own is that of its last turn, in whole milliseconds
 
 import msgspec
 
 from fleetd.devices import LinkQuality
 from fleetd.errors import BadReply, Declined, DeviceError, LinkLost
 from fleetd.link.url import LinkUrl
+from fleetd.link.wiretime import wire_time
 from fleetd.link.words import LastWords, words_for
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.health import Health, UnitState, Ward
@@ -63,7 +63,7 @@ class Ask:
         self.deliver = deliver
         self.wanted = True
         self.repeated = False
-        self.sent_s = self.due_s = 0.0  # monotonic, once it has been sent
+        self.sent_s = self.due_s = 0.0  # the time of the wire, once it has been sent
 
     def settle(self, outcome: Answer | DeviceError) -> None:
         """Deliver, unless nobody wants it any longer."""
@@ -78,6 +78,7 @@ class Bus(asyncio.Protocol):
     def __init__(self, url: LinkUrl) -> None:
         self.url = url
         self._loop = asyncio.get_running_loop()
+        self._now = wire_time(self._loop)
         # Lists, for they are short, and an empty deque takes 600 bytes: there may be ten thousand lines.
         self._lanes: tuple[list[Ask], ...] = tuple([] for _ in Lane)
         self._transport: asyncio.Transport | None = None
@@ -117,12 +118,12 @@ class Bus(asyncio.Protocol):
         """
         if self._lost is not None:
             raise LinkLost(self._lost)
-        health = self._ward.units.get(unit) or self._ward.of(unit, monotonic())
+        health = self._ward.units.get(unit) or self._ward.of(unit, self._now())
         if health.silences and health.dead:
             if lane is Lane.STOP:
                 lane = Lane.STOP_UNHEARD
             else:
-                self._ward.admit(health, monotonic(), within_s)
+                self._ward.admit(health, self._now(), within_s)
         ask = Ask(health, request, lane, within_s, deliver)
         if not self._send_at_once(ask):
             self._lanes[lane].append(ask)
@@ -136,7 +137,7 @@ class Bus(asyncio.Protocol):
     def bus_time_share(self, unit: int) -> float:
         """How much of the line's time a unit took over the last minute, 0 to 1; waiting for its silence included."""
         health = self._ward.units.get(unit)
-        return health.time_share(monotonic()) if health is not None else 0.0
+        return health.time_share(self._now()) if health is not None else 0.0
 
     @property
     def bus_time_shares(self) -> Mapping[int, float]:
@@ -149,7 +150,7 @@ class Bus(asyncio.Protocol):
         if health is None:
             return LinkQuality(answer_ms=None, silences=0, bus_time_share=0.0)
         answer_ms = None if health.turnaround_s is None else round(1000 * health.turnaround_s, 1)
-        return LinkQuality(answer_ms, health.silences, round(health.time_share(monotonic()), 4))
+        return LinkQuality(answer_ms, health.silences, round(health.time_share(self._now()), 4))
 
     def unit_state(self, unit: int) -> UnitState:
         """Whether a unit is up, suspect or dead; one that was never asked is up."""

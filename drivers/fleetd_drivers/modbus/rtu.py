@@ -9,10 +9,10 @@ shorter the answer is marked suspect. One that does not come alone is asked for 
 from __future__ import annotations
 
 import asyncio
-from time import monotonic
 
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl, SerialLine
+from fleetd.link.wiretime import on_machine_time
 from fleetd.registers.plan import DEFAULT_GAP
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.alarm import Alarm
@@ -56,7 +56,8 @@ class RtuBus(Bus):
         self._decoder: wire.RtuDecoder | None = None
         self._in_step: wire.Request | None = None  # what was sent in place of the request, to be sure of the unit
         self._line_s = 0.0  # that the request in flight and its answer take on the line
-        self._clear_at = monotonic() + self._gap_s
+        self._clear_at = self._now() + self._gap_s
+        self._early_s = _SPIN_S if on_machine_time(self._loop) else 0.0
         self._listen_s = self._gap_s  # how long the line must have been quiet before the next request
         self._answered_last: tuple[Health, bytes] | None = None  # and how many bytes came unasked since
         self._spare = 0
@@ -82,7 +83,7 @@ class RtuBus(Bus):
         return worthwhile_gap(self._serial, (health.turnaround_s if health else None) or 0.0)
 
     def data_received(self, data: bytes) -> None:
-        now = monotonic()
+        now = self._now()
         self._silent = 0
         self._clear_at = now + self._listen_s
         ask, decoder = self._asked, self._decoder
@@ -126,7 +127,7 @@ class RtuBus(Bus):
         return wire.frame_rtu(unit, request.pdu)
 
     def _send_at_once(self, ask: Ask) -> bool:
-        now = monotonic()
+        now = self._now()
         if self._asked is not None or self._waiting or now < self._clear_at:
             return False
         self._send(ask, now)
@@ -139,7 +140,7 @@ class RtuBus(Bus):
         if ask is None:
             self._blocked_since = None
             return
-        now = monotonic()
+        now = self._now()
         if self._clear_at <= now:
             self._blocked_since = None
             del self._lanes[ask.lane][0]
@@ -171,11 +172,11 @@ class RtuBus(Bus):
         """Try again once the line is clear."""
         if self._alarm is not None:
             self._waiting = True
-            self._alarm.set(self._clear_at - _SPIN_S)
+            self._alarm.set(self._clear_at - self._early_s)
 
     def _woken(self) -> None:
         self._waiting = False
-        while 0 < self._clear_at - monotonic() < 2 * _SPIN_S:
+        while 0 < self._clear_at - self._now() < 2 * self._early_s:
             pass
         self._pump()
 
@@ -198,7 +199,7 @@ class RtuBus(Bus):
         ask.health.doubted.add((self._in_step or ask.request).head)
         self._settled()
         asked = f"unit {ask.unit} {ask.request}"
-        now = monotonic()
+        now = self._now()
         self._listen(now, self._slowest_s)
         self._count(ask.health, now, self._clear_at - ask.sent_s, heard=False)
         if decoder.heard:

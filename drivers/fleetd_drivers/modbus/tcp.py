@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-from time import monotonic
 from weakref import WeakKeyDictionary
 
-from fleetd.clock import Slots, SystemClock
+from fleetd.clock import Slots
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl
+from fleetd.link.wiretime import WireClock
 from fleetd.registers.plan import DEFAULT_GAP
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Ask, Bus, Lane
@@ -28,7 +28,7 @@ _DEADLINES: WeakKeyDictionary[asyncio.AbstractEventLoop, Slots] = WeakKeyDiction
 
 def _deadlines(loop: asyncio.AbstractEventLoop) -> Slots:
     """Where all connections of one event loop look for what is overdue."""
-    return _DEADLINES.setdefault(loop, Slots(SystemClock()))
+    return _DEADLINES.setdefault(loop, Slots(WireClock(loop)))
 
 
 class TcpBus(Bus):
@@ -65,7 +65,7 @@ class TcpBus(Bus):
             self._late.discard(transaction)
             return
         self._busy.discard(ask.unit)
-        now = monotonic()
+        now = self._now()
         used_s = (now - ask.sent_s) / POLLS_IN_FLIGHT
         ask.health.thought(now - ask.sent_s)
         if unit != ask.unit:
@@ -117,7 +117,7 @@ class TcpBus(Bus):
         self._late.discard(transaction)  # 65536 requests later nothing can be late any more
         self._sent[transaction] = ask
         self._busy.add(ask.unit)
-        ask.sent_s = monotonic()
+        ask.sent_s = self._now()
         ask.due_s = ask.sent_s + ask.within_s
         if ask.due_s < self._look_at:
             self._watch(ask.due_s)
@@ -129,7 +129,7 @@ class TcpBus(Bus):
         self._deadlines.call_at(self._look_at, self._look)
 
     def _look(self) -> None:
-        now = monotonic()
+        now = self._now()
         if now < self._look_at - _TICK_S / 2:
             return  # this look was made superfluous by an earlier one
         self._look_at = math.inf

@@ -27,6 +27,7 @@ from fleetd.daemon.house import live
 from fleetd.daemon.orders import Leave, Order
 from fleetd.errors import FleetError
 from fleetd.guard.settings import GuardSettings
+from fleetd.marks import draw_marks_from
 from fleetd.notify import Notifier
 from fleetd_hil.bench import LOOK_AGAIN_S, Bench
 from fleetd_hil.demo.broker import free_port
@@ -144,6 +145,7 @@ class VirtualStage(_Common):
     async def open(cls, folder: Path, site_file: Path, start: datetime, seed: int) -> AsyncIterator[VirtualStage]:
         """A stage while the context lasts; the daemon is ended with it."""
         random.seed(seed)  # back-offs are drawn from the common generator
+        draw_marks_from(random.Random(seed).randbytes)
         clock, broker = LoopClock(start), MemoryBroker(1883)
         await broker.come()
         async with Bench.open(clock, seed=seed, look_again_s=_VIRTUAL_LOOK_S) as bench:

@@ -38,7 +38,7 @@ class MemoryBroker:
     retained: dict[str, bytes] = field(default_factory=dict)
     mute: bool = False
     """Hears, and acknowledges nothing."""
-    _clients: set[_Client] = field(default_factory=set)
+    _clients: dict[_Client, None] = field(default_factory=dict)  # in the order in which they came
     _server: asyncio.Server | None = None
 
     async def come(self) -> None:
@@ -93,10 +93,10 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a server's transports read and write
-        self._broker._clients.add(self)  # noqa: SLF001  # the two are one
+        self._broker._clients[self] = None  # noqa: SLF001  # the two are one
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        self._broker._clients.discard(self)  # noqa: SLF001
+        self._broker._clients.pop(self, None)  # noqa: SLF001
         if self._will is not None:
             will, self._will = self._will, None
             self._broker.take(will)

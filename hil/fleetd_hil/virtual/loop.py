@@ -9,8 +9,10 @@ waiting for them: use them only between ends that live on this loop.
 from __future__ import annotations
 
 import asyncio
-import selectors
+import heapq
+import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextvars import Context
@@ -19,11 +21,13 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from fleetd.clock import Sleeping
 from fleetd_hil.virtual.network import Network
+from fleetd_hil.virtual.ordinals import OrdinalFuture, OrdinalTask
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 _STUCK_S = 2.0  # real seconds after which a world in which nothing can happen any more is given up
+_FEW_CANCELLED = 100  # timers that are not worth sweeping out
 
 
 class Overdue(Exception):
@@ -34,22 +38,82 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """Make it, then hand it to `asyncio.Runner(loop_factory=…)`. `within_s` bounds the real time that it may run."""
 
     def __init__(self, within_s: float = 600.0) -> None:
-        super().__init__(_Jumping(self._jump))
+        self._now_s = 0.0
+        self._ordinals = itertools.count()
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._cancelled = 0
+        super().__init__()
+        self.set_task_factory(self._numbered)
         self.network = Network(self)
-        self._elapsed_s = 0.0
         self._give_up_at_s = time.monotonic() + within_s
         self._within_s = within_s
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
-        return self._elapsed_s
+        return self._now_s
 
-    def _jump(self, by_s: float) -> None:
+    wire_time = time
+    """Bytes travel in no other time here: see `fleetd.link.wiretime`."""
+
+    # Turns, and what is kept for later ones: in order of time, and then as it was asked for
+
+    def call_at(
+        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As ever; of two calls at one instant, the one that was asked for first is first."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001  # until its time has come
+        heapq.heappush(self._timers, (when, next(self._ordinals), timer))
+        return timer
+
+    def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
+        self._cancelled += timer._scheduled  # type: ignore[attr-defined]  # noqa: SLF001
+        if self._cancelled > _FEW_CANCELLED and 2 * self._cancelled > len(self._timers):
+            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
+            heapq.heapify(self._timers)
+            self._cancelled = 1  # this one, which is not marked yet
+
+    def _run_once(self) -> None:
+        ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]  # behind `call_soon`
+        if not ready and not self._stopping:  # type: ignore[attr-defined]
+            self._look_around(ready)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:  # noqa: SLF001
+                handle._run()  # noqa: SLF001
+
+    def _look_around(self, ready: deque[asyncio.Handle]) -> None:
+        """Descriptors are looked at before time passes; then it passes up to the next timer."""
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            self._take_first()
+            self._cancelled -= 1
+        self._process_events(self._selector.select(0 if timers else _STUCK_S))  # type: ignore[attr-defined]
+        if ready:
+            return
+        if not timers:
+            raise Overdue("nothing can happen in this world any more: everybody waits for somebody else")
         if time.monotonic() > self._give_up_at_s:
-            raise Overdue(
-                f"this took more than {self._within_s:g} s of real time, at {self._elapsed_s:.1f} s of its own"
-            )
-        self._elapsed_s += by_s
+            raise Overdue(f"this took more than {self._within_s:g} s of real time, at {self._now_s:.1f} s of its own")
+        self._now_s = max(self._now_s, timers[0][0])
+        while timers and timers[0][0] <= self._now_s:
+            ready.append(self._take_first())
+
+    def _take_first(self) -> asyncio.TimerHandle:
+        timer = heapq.heappop(self._timers)[2]
+        timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
+        return timer
+
+    # Tasks and futures
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """One whose place in a set is the same in every process."""
+        return OrdinalFuture(next(self._ordinals), self)
+
+    def _numbered(self, _loop: asyncio.AbstractEventLoop, work: Any, **more: Any) -> asyncio.Task[Any]:
+        return OrdinalTask(next(self._ordinals), work, self, **more)
+
+    # What would leave the loop
 
     def run_in_executor(
         self,
@@ -115,28 +179,6 @@ class LoopClock(Sleeping):
     def call_at(self, due_s: float, act: Callable[[], None]) -> None:
         """Call `act` once `monotonic()` has reached `due_s`."""
         self._loop.call_at(due_s, act)
-
-
-class _Jumping(selectors.DefaultSelector):
-    """Never waits: what is ready is ready, else time passes."""
-
-    def __init__(self, jump: Callable[[float], None]) -> None:
-        super().__init__()
-        self._jump = jump
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """The descriptors that are ready now."""
-        if timeout == 0:
-            return []  # somebody has something to do: descriptors are looked at before time passes
-        if ready := super().select(0):
-            return ready
-        if timeout is None:
-            ready = super().select(_STUCK_S)
-            if not ready:
-                raise Overdue("nothing can happen in this world any more: everybody waits for somebody else")
-            return ready
-        self._jump(timeout)
-        return []
 
 
 def _carry_out(done: asyncio.Future[Any], func: Callable[..., Any], args: Mapping[int, Any] | tuple[Any, ...]) -> None:

@@ -23,7 +23,7 @@ class Network:
         self._loop = loop
         self._servers: dict[int, MemoryServer] = {}
         self._next_port = _FIRST_PORT
-        self._ends: set[MemoryTransport] = set()
+        self._ends: dict[MemoryTransport, None] = {}  # in the order in which they were made
         self._is_cut = False
 
     async def connect(self, factory: Factory, host: str, port: int) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
@@ -103,7 +103,7 @@ class MemoryTransport(asyncio.Transport):
 
     peer: MemoryTransport
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, port: int, among: set[MemoryTransport]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, port: int, among: dict[MemoryTransport, None]) -> None:
         super().__init__({"peername": ("memory", port), "sockname": ("memory", port), "socket": None})
         self._loop = loop
         self._protocol: Any = None
@@ -112,7 +112,7 @@ class MemoryTransport(asyncio.Transport):
         self._closing = False
         self._over = False
         self._among = among
-        among.add(self)
+        among[self] = None
 
     def begin(self, protocol: Any) -> None:
         """Tell the protocol that it is connected."""
@@ -195,5 +195,5 @@ class MemoryTransport(asyncio.Transport):
     def _end(self, why: Exception | None) -> None:
         if not self._over:
             self._over = True
-            self._among.discard(self)
+            self._among.pop(self, None)
             self._protocol.connection_lost(why)
