@@ -8,13 +8,8 @@ a contact's worker or an operator decides.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
 
-import msgspec
 import structlog
 
 from fleetd.clock import Clock
@@ -28,56 +23,22 @@ from fleetd.contact.motion import Motion
 from fleetd.contact.pursuit import Thrift
 from fleetd.contact.scale import Scale
 from fleetd.contact.settings import AntennaSettings
+from fleetd.contact.whereabouts import Measured, Whereabouts
 from fleetd.devices import AzEl, Rotator
 from fleetd.errors import Declined, DeviceError, Refusal
 from fleetd.guard.guard import Guard, Lease, watched_over
 from fleetd.hub import Hub
-from fleetd.records import Quality, Reading
 from fleetd.supervise import Backoff, Device, Supervision
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 ROTATOR_BACKOFF = Backoff(first_s=0.25, most_s=2.0)
 """For rotators: a pass lasts minutes, so nobody may wait half a minute for the antenna to be tried again."""
 
-_PUBLISH_PERIOD_S = 1.0
 _TURN_LOOK_S = 1.0
 _AT_REST_DEG = 0.05  # nearer than any controller counts; a coarser one shows exactly what it was sent
 _FRESH_S = 1.0  # an older position is asked for anew before a way is judged from it
 _CLOSE_LOOK_S = 0.75  # between two looks at what is under way
-_COMMANDED = ("commanded_azimuth_deg", "commanded_elevation_deg")
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Where the antenna points, offsets taken off, and when that was so: half way through the exchange."""
-
-    at: datetime
-    position: AzEl
-
-
-class AntennaStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One antenna as programs see it; angles in degrees, None while unknown."""
-
-    name: str
-    rotator: str
-    state: str
-    reason: str
-    held_by: str | None
-    guarded: bool = False
-    """Whether the guard would stop it if the daemon fell silent; false for a driver that has no last words."""
-    wind: str = ""
-    """Why it is stowed from the wind; '' while it is not."""
-    locked_by: str | None
-    lock_reason: str | None
-    measured_at: datetime | None
-    azimuth_deg: float | None
-    elevation_deg: float | None
-    commanded_azimuth_deg: float | None
-    commanded_elevation_deg: float | None
-    offset_azimuth_deg: float
-    offset_elevation_deg: float
 
 
 class Antenna:
@@ -102,17 +63,14 @@ class Antenna:
         self.barred = ""
         """Why its motors are not to be used at present; '' if they are."""
         self.feedback = Feedback(self.clock)
-        self.measured: Measured | None = None
         self._supervision = supervision
-        self._hub = hub
-        self._lane = Lane[Rotator](lambda: f"is {device.state}: {device.reason}")
+        self._whereabouts = Whereabouts(settings.rotator, self.clock, hub)
+        self._lane = Lane[Rotator](device)
         self._guard = guard
         self._lease: Lease | None = None
         self._commanded: AzEl | None = None
         self._bound_for: AzEl | None = None
         self._bound = asyncio.Event()
-        self._measured_at_s = float("-inf")
-        self._published_at_s = float("-inf")
 
     @property
     def name(self) -> str:
@@ -135,31 +93,14 @@ class Antenna:
         return self.scale.axes_in_sky(self.interlock.axes)
 
     @property
+    def measured(self) -> Measured | None:
+        """Where it pointed when last asked; None before the first answer."""
+        return self._whereabouts.measured
+
+    @property
     def commanded(self) -> AzEl | None:
         """Where it was last sent, as a direction of the sky; None once stopped or lost."""
         return None if self._commanded is None else self.scale.in_sky(self._commanded)
-
-    def status(self) -> AntennaStatus:
-        """How it stands now."""
-        measured, commanded, lock = self.measured, self.commanded, self.interlock.lock
-        return AntennaStatus(
-            name=self.name,
-            rotator=self.settings.rotator,
-            state=self.device.state,
-            reason=self.device.reason,
-            held_by=self.hold.owner,
-            guarded=self.guarded,
-            wind=self.interlock.wind,
-            locked_by=lock.who if lock else None,
-            lock_reason=lock.why if lock else None,
-            measured_at=measured.at if measured else None,
-            azimuth_deg=measured.position.azimuth_deg if measured else None,
-            elevation_deg=measured.position.elevation_deg if measured else None,
-            commanded_azimuth_deg=commanded.azimuth_deg if commanded else None,
-            commanded_elevation_deg=commanded.elevation_deg if commanded else None,
-            offset_azimuth_deg=self.scale.offset.azimuth_deg,
-            offset_elevation_deg=self.scale.offset.elevation_deg,
-        )
 
     # Verbs
 
@@ -169,7 +110,7 @@ class Antenna:
         Raises Refusal, and DeviceError if the rotator does not.
         """
         self.hold.check(by)
-        await self._move(self._target(to), by_time=False)
+        await self._move(self.interlock.shown_for(to), by_time=False)
         self.hold.moved(by)
 
     async def park(self, *, by: str = "operator") -> None:
@@ -193,7 +134,7 @@ class Antenna:
         Raises as `point`.
         """
         self.hold.check(by)
-        target = self._target(to)
+        target = self.interlock.shown_for(to)
         self.interlock.check(target, by_time=True)
         if self.thrift.worth(target, self._commanded, self.clock.monotonic()):
             await self._move(target, by_time=True)
@@ -204,19 +145,15 @@ class Antenna:
         Always allowed. Raises DeviceError if the rotator cannot be reached; it is then stopped once it can be.
         """
         self.hold.stopped(by)
-        await self._ask(self._lane.stop(self._halt))
+        await self._lane.stop(self._halt)
 
     async def brake(self) -> None:
         """Stop its motors and leave it to whoever holds it. Raises DeviceError if it cannot be reached."""
-        await self._ask(self._lane.stop(self._halt))
+        await self._lane.stop(self._halt)
 
     async def measure(self) -> Measured:
         """Ask where it points, now. Raises DeviceError."""
-        return await self._ask(self._lane.order(self._read))
-
-    def where(self) -> Measured | None:
-        """Where it pointed when last asked; None before the first answer."""
-        return self.measured
+        return await self._lane.order(self._read)
 
     def offset(self, azimuth_deg: float, elevation_deg: float) -> None:
         """Set what the rotator's scale shows at azimuth 0, elevation 0, until the next start. Raises Refusal."""
@@ -232,7 +169,7 @@ class Antenna:
         await self.stop(by=by)
 
     async def _move(self, target: AzEl, *, by_time: bool) -> None:
-        await self._ask(self._lane.order(lambda rotator: self._send(rotator, target, by_time=by_time), moves=True))
+        await self._lane.order(lambda rotator: self._send(rotator, target, by_time=by_time), moves=True)
 
     # The supervised loop
 
@@ -265,7 +202,7 @@ class Antenna:
         finally:
             self._commanded = self._bound_for = None
             if lost:
-                self._publish_stale()
+                self._whereabouts.publish_stale()
             else:
                 await self._leave(rotator)
 
@@ -273,8 +210,7 @@ class Antenna:
         """Measure while nobody else does: now and then, and closely while it moves or should."""
         while True:
             await self.clock.sleep(_CLOSE_LOOK_S)
-            age_s = self.clock.monotonic() - self._measured_at_s
-            if age_s >= (_CLOSE_LOOK_S if self._to_be_watched else self.settings.idle_period_s):
+            if self._whereabouts.age_s >= (_CLOSE_LOOK_S if self._to_be_watched else self.settings.idle_period_s):
                 with suppress(Declined):
                     await self.measure()
 
@@ -303,13 +239,6 @@ class Antenna:
             await exchange(self._halt(rotator))
         except DeviceError as error:
             log.warning("antenna could not be stopped", antenna=self.name, reason=str(error.named(self.device.name)))
-
-    async def _ask(self, answer: Awaitable[T]) -> T:
-        try:
-            return await answer
-        except DeviceError as error:
-            error.named(self.device.name)
-            raise
 
     # What the lane carries out
 
@@ -347,7 +276,7 @@ class Antenna:
                     "feedback", f"nobody knows where {self.name} stands, so no way past what it may not look at"
                 )
             return self.commanded
-        if measured is None or self.clock.monotonic() - self._measured_at_s > _FRESH_S:
+        if measured is None or self._whereabouts.age_s > _FRESH_S:
             measured = await self._read(rotator)
         here, sent = measured.position, self.commanded or measured.position
         return AzEl(
@@ -357,50 +286,17 @@ class Antenna:
 
     async def _read(self, rotator: Rotator) -> Measured:
         at, shown = await self.feedback.ask(rotator, self.motion)
-        self.measured = Measured(at, self.scale.in_sky(shown))
-        self._measured_at_s = self.clock.monotonic()
+        measured = Measured(at, self.scale.in_sky(shown))
+        self._whereabouts.take(measured)
         if self._lease is not None and self._commanded is not None and self._near(shown, self._commanded):
             self._lease.release()  # it has come to rest; the next order arms it again
         if self.interlock.cable is not None:
-            self.interlock.cable.measured(shown.azimuth_deg, self._measured_at_s)
+            self.interlock.cable.measured(shown.azimuth_deg, self._whereabouts.measured_at_s)
         self._supervision.recovered(self.device)
-        self._publish(self.measured)
-        return self.measured
+        self._whereabouts.publish(self.commanded)
+        return measured
 
     @staticmethod
     def _near(shown: AzEl, sent: AzEl) -> bool:
         away_deg = max(abs(shown.azimuth_deg - sent.azimuth_deg), abs(shown.elevation_deg - sent.elevation_deg))
         return away_deg <= _AT_REST_DEG
-
-    def _target(self, to: AzEl) -> AzEl:
-        return self.interlock.shown_for(to)
-
-    # What the world is told
-
-    def _publish(self, measured: Measured) -> None:
-        now_s = self.clock.monotonic()
-        if now_s - self._published_at_s < _PUBLISH_PERIOD_S:
-            return
-        self._published_at_s = now_s
-        self._hub.publish(self._reading(measured, Quality.GOOD))
-
-    def _publish_stale(self) -> None:
-        if self.measured is not None:
-            self._hub.publish(self._reading(self.measured, Quality.STALE))
-
-    def _reading(self, measured: Measured, quality: Quality) -> Reading:
-        commanded = self.commanded
-        unknown = {} if commanded else dict.fromkeys(_COMMANDED, "not sent anywhere since it was stopped or connected")
-        return Reading(
-            at=measured.at,
-            clock_synced=self.clock.synced,
-            device=self.settings.rotator,
-            quality=quality,
-            values={
-                "azimuth_deg": measured.position.azimuth_deg,
-                "elevation_deg": measured.position.elevation_deg,
-                "commanded_azimuth_deg": commanded.azimuth_deg if commanded else None,
-                "commanded_elevation_deg": commanded.elevation_deg if commanded else None,
-            },
-            absent=unknown,
-        )

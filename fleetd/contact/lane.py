@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from fleetd.contact.leaving import seen_through
 from fleetd.errors import Declined, DeviceError, LinkLost, Refusal, ReplyTimeout
+from fleetd.supervise import Device
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -60,10 +61,10 @@ class _Order(Generic[D, T]):
 
 
 class Lane(Generic[D]):
-    """Orders to one driver, open while it is connected; `why_closed` says in words why it is not."""
+    """Orders to the driver of one device, open while that is connected. Every DeviceError bears the device's name."""
 
-    def __init__(self, why_closed: Callable[[], str]) -> None:
-        self._why_closed = why_closed
+    def __init__(self, device: Device) -> None:
+        self._device = device
         self._open = False
         self._urgent: deque[_Order[D, Any]] = deque()
         self._ordinary: deque[_Order[D, Any]] = deque()
@@ -104,10 +105,14 @@ class Lane(Generic[D]):
 
     async def _give(self, order: _Order[D, T], queue: deque[_Order[D, Any]]) -> T:
         if not self._open:
-            raise LinkLost(self._why_closed())
+            raise LinkLost(f"is {self._device.state}: {self._device.reason}", device=self._device.name)
         queue.append(order)
         self._given.set()
-        return await order.done
+        try:
+            return await order.done
+        except DeviceError as error:
+            error.named(self._device.name)
+            raise
 
     async def _next(self) -> _Order[D, Any]:
         while True:

@@ -8,10 +8,9 @@ frequencies, which a contact's tuning decides, and whether it may transmit, whic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 import structlog
@@ -29,7 +28,6 @@ from fleetd.records import Event, Quality, Reading, Severity
 from fleetd.supervise import Device, Supervision
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 _LOOK_EVERY_S = 5.0
 _LOOK_TRANSMITTING_S = 0.5
@@ -75,7 +73,7 @@ class Radio:
         self.connections = 0
         """How often its link was opened: after each, nobody knows how it is tuned."""
         self._around = around
-        self._lane = Lane[Rig](lambda: f"is {device.state}: {device.reason}")
+        self._lane = Lane[Rig](device)
         self._lease: Lease | None = None
         self._transmitting = False
         self._owes_off = False
@@ -116,15 +114,15 @@ class Radio:
             await rig.tune(side, frequency_hz)
             return await self._read(rig, side)
 
-        return await self._ask(self._lane.order(act))
+        return await self._lane.order(act)
 
     async def tuned(self, side: Side) -> int:
         """The frequency that a side stands on. Raises DeviceError."""
-        return await self._ask(self._lane.order(lambda rig: self._read(rig, side)))
+        return await self._lane.order(lambda rig: self._read(rig, side))
 
     async def set_mode(self, side: Side, mode: RigMode) -> None:
         """Set one side's mode. Raises Refusal and DeviceError."""
-        await self._ask(self._lane.order(lambda rig: rig.set_mode(side, mode)))
+        await self._lane.order(lambda rig: rig.set_mode(side, mode))
 
     async def on(self, still: Callable[[], None], /) -> None:
         """Bypass the preamplifier, see that it is, and key; `still` is asked just before that.
@@ -138,7 +136,7 @@ class Radio:
         if self._lease is not None:
             self._lease.arm()
         if self.settings.keyed_by == "rig":
-            await self._ask(self._lane.order(lambda rig: rig.key(), moves=True))
+            await self._lane.order(lambda rig: rig.key(), moves=True)
             if not await self._keyed():
                 raise DeviceError("it was keyed and says that it does not transmit", device=self.device.name)
 
@@ -168,7 +166,7 @@ class Radio:
         self._transmitting = self._owes_off = False
 
     async def _unkey(self) -> None:
-        await self._ask(self._lane.stop(lambda rig: rig.unkey()))
+        await self._lane.stop(lambda rig: rig.unkey())
         if await self._keyed():
             raise DeviceError("it still transmits although it was unkeyed", device=self.device.name)
 
@@ -228,10 +226,10 @@ class Radio:
             await self.off()
         elif await self._keyed() and not self._transmitting:
             self._say("transmits-unbidden", "it transmits and no contact has put it on: it was unkeyed")
-            await self._ask(self._lane.stop(lambda rig: rig.unkey()))
+            await self._lane.stop(lambda rig: rig.unkey())
         for side in Side:
             if not self._transmitting:
-                await self._ask(self._lane.order(lambda rig, side=side: self._read(rig, side)))  # type: ignore[misc]
+                await self.tuned(side)
         self._around.supervision.recovered(self.device)
         self._publish(Quality.GOOD)
 
@@ -254,19 +252,12 @@ class Radio:
             log.warning("radio could not be unkeyed", device=self.device.name, reason=str(error))
 
     async def _keyed(self) -> bool:
-        return await self._ask(self._lane.order(lambda rig: rig.keyed()))
+        return await self._lane.order(lambda rig: rig.keyed())
 
     async def _read(self, rig: Rig, side: Side) -> int:
         hz = await rig.tuned(side)
         self._stands[side], self._read_at = hz, self.clock.now()
         return hz
-
-    async def _ask(self, answer: Awaitable[T]) -> T:
-        try:
-            return await answer
-        except DeviceError as error:
-            error.named(self.device.name)
-            raise
 
     def _publish(self, quality: Quality) -> None:
         if self._read_at is None:

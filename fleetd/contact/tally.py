@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from fleetd.contact.antenna import Measured
 from fleetd.contact.axis import Axes, AxisPath, SkyTrack
+from fleetd.contact.whereabouts import Measured
 from fleetd.devices import AzEl
 
 _LAGGING_DEG = 0.1  # a plan that is farther off than this knows that the antenna cannot keep up

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from fleetd.contact.antenna import Antenna, Measured
+from fleetd.contact.antenna import Antenna
 from fleetd.contact.axis import Around, AxisPath, Pace, SkyTrack
 from fleetd.contact.booking import Candidate, Contact
 from fleetd.contact.course import plan_axis_path
@@ -23,6 +23,7 @@ from fleetd.contact.leaving import seen_through
 from fleetd.contact.pursuit import aim
 from fleetd.contact.tally import Tally
 from fleetd.contact.tuning import Tuning
+from fleetd.contact.whereabouts import Measured
 from fleetd.devices import AzEl
 from fleetd.errors import DeviceError, Refusal
 from fleetd.hub import Hub

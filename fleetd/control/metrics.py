@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import generate_latest
 
 import fleetd
+from fleetd.contact.antennastatus import status_of
 from fleetd.control.house import House
 from fleetd.control.instruments import Instruments, LoopLag
 from fleetd.records import DeviceState, Severity
@@ -150,7 +151,7 @@ def _of_sky(house: House) -> Iterator[Metric]:
     yield gauge("fleetd_elements_age_days", "Age of the elements in use", ages, ["satellite"])
     angles: dict[tuple[str, str, str], float] = {}
     for antenna in house.antennas.values():
-        status = antenna.status()
+        status = status_of(antenna)
         for source, azimuth_deg, elevation_deg in (
             ("measured", status.azimuth_deg, status.elevation_deg),
             ("commanded", status.commanded_azimuth_deg, status.commanded_elevation_deg),

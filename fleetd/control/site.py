@@ -13,6 +13,7 @@ from aiohttp import web
 from msgspec import Meta
 
 import fleetd
+from fleetd.contact.antennastatus import status_of
 from fleetd.control.answers import HOUSE, MalformedRequest, answer, encode_line, number_of, read_body
 from fleetd.control.house import House
 from fleetd.control.peer import peer_of
@@ -55,7 +56,7 @@ async def status(request: web.Request) -> web.Response:
             "clock_rate": house.clock.rate,
             "fleet": house.fleet.summary(),
             "relay": house.relay.status(),
-            "antennas": [antenna.status() for antenna in house.antennas.values()],
+            "antennas": [status_of(antenna) for antenna in house.antennas.values()],
             "radios": [radio.status() for radio in house.radios.values()],
             "next_contact": next(iter(house.contacts.booked), None),
             "alarms": sum(alarm.active and alarm.shelved_by is None for alarm in house.alarms.list()),

@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from fleetd.contact.antenna import Antenna
+from fleetd.contact.antennastatus import status_of
 from fleetd.control.answers import HOUSE, answer, number_of, read_body
 from fleetd.control.peer import peer_of
 from fleetd.devices import AzEl
@@ -117,7 +118,7 @@ async def explain(request: web.Request) -> web.Response:
 @routes.get("/v1/antennas")
 async def antennas(request: web.Request) -> web.Response:
     """All antennas and where they point."""
-    return answer([antenna.status() for antenna in request.app[HOUSE].antennas.values()])
+    return answer([status_of(antenna) for antenna in request.app[HOUSE].antennas.values()])
 
 
 @routes.post("/v1/antennas/{name}/point")
@@ -125,7 +126,7 @@ async def point(request: web.Request) -> web.Response:
     """Begin to turn an antenna to a direction."""
     antenna, to = _antenna(request), await read_body(request, Angles)
     await antenna.point(AzEl(to.azimuth_deg, to.elevation_deg), by=peer_of(request).issuer)
-    return answer(antenna.status())
+    return answer(status_of(antenna))
 
 
 @routes.post("/v1/antennas/{name}/stop")
@@ -133,7 +134,7 @@ async def stop(request: web.Request) -> web.Response:
     """Stop an antenna."""
     antenna = _antenna(request)
     await antenna.stop(by=peer_of(request).issuer)
-    return answer(antenna.status())
+    return answer(status_of(antenna))
 
 
 @routes.post("/v1/antennas/{name}/park")
@@ -141,7 +142,7 @@ async def park(request: web.Request) -> web.Response:
     """Begin to park an antenna."""
     antenna = _antenna(request)
     await antenna.park(by=peer_of(request).issuer)
-    return answer(antenna.status())
+    return answer(status_of(antenna))
 
 
 @routes.post("/v1/antennas/{name}/offset")
@@ -149,7 +150,7 @@ async def offset(request: web.Request) -> web.Response:
     """Set what an antenna's own scale shows at zero, until the daemon ends."""
     antenna, by = _antenna(request), await read_body(request, Angles)
     antenna.offset(by.azimuth_deg, by.elevation_deg)
-    return answer(antenna.status())
+    return answer(status_of(antenna))
 
 
 @routes.post("/v1/antennas/{name}/lock")
@@ -157,7 +158,7 @@ async def lock(request: web.Request) -> web.Response:
     """Stop an antenna and let nothing move it until it is unlocked."""
     antenna, wish = _antenna(request), await read_body(request, Reason)
     await request.app[HOUSE].maintenance.lock(antenna.name, peer_of(request).issuer, wish.why)
-    return answer(antenna.status())
+    return answer(status_of(antenna))
 
 
 @routes.post("/v1/antennas/{name}/unlock")
@@ -166,7 +167,7 @@ async def unlock(request: web.Request) -> web.Response:
     antenna = _antenna(request)
     await read_body(request, Nothing)
     await request.app[HOUSE].maintenance.unlock(antenna.name, peer_of(request).issuer)
-    return answer(antenna.status())
+    return answer(status_of(antenna))
 
 
 @routes.get("/v1/maintenance")

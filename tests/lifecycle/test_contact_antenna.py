@@ -11,6 +11,7 @@ from contact_bench import Bench, bench
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleetd.contact.antennastatus import status_of
 from fleetd.contact.axis import Axes
 from fleetd.contact.scale import Scale
 from fleetd.devices import AzEl, RotatorLimits
@@ -28,7 +29,7 @@ async def order(act: object, made: Bench) -> None:
 async def test_after_connecting_it_stops_and_looks_before_anything_moves() -> None:
     async with bench() as made:
         assert made.verbs() == ["stop", "where"]
-        assert made.antenna.where() is not None
+        assert made.antenna.measured is not None
         await order(made.antenna.point(AzEl(20.0, 30.0)), made)
         assert made.rotator.heard[2:] == [("point", AzEl(20.0, 30.0))]
 
@@ -194,7 +195,7 @@ async def test_maintenance_stops_it_and_refuses_all_motion_but_stop() -> None:
             with pytest.raises(Refusal, match="dish is locked by ada: new bearing"):
                 await order(motion, made)
         await order(made.antenna.stop(), made)
-        assert made.antenna.status().locked_by == "ada"
+        assert status_of(made.antenna).locked_by == "ada"
         await made.unlock()
         await order(made.antenna.point(AzEl(1, 1), by="ada"), made)
 
@@ -234,7 +235,7 @@ async def test_an_offset_is_taken_off_and_put_on_and_limits_stay_with_the_stops(
         await order(made.antenna.point(AzEl(100.0, 50.0)), made)
         assert made.rotator.heard[-1] == ("point", AzEl(103.0, 49.0))
         await made.advance(30.0)
-        measured = made.antenna.where()
+        measured = made.antenna.measured
         assert measured is not None
         assert measured.position == AzEl(100.0, 50.0)
         with pytest.raises(Refusal, match=r"azimuth 451\.0 is outside"):

@@ -10,6 +10,7 @@ import pytest
 from contact_bench import Bench, Shelf, T, bench
 
 from fleetd.clock import VirtualClock
+from fleetd.contact.antennastatus import status_of
 from fleetd.contact.maintenance import Maintenance
 from fleetd.devices import AzEl
 from fleetd.errors import Refusal, StoreError
@@ -91,7 +92,7 @@ async def test_a_store_that_fails_does_not_open_the_lock() -> None:
         with pytest.raises(StoreError):
             await _order(made, maintenance.lock("dish", "ada", "bolts"))
         assert not made.rotator.moving
-        assert made.antenna.status().locked_by == "ada"
+        assert status_of(made.antenna).locked_by == "ada"
 
 
 async def test_two_entries_of_one_instant_have_two_names() -> None:

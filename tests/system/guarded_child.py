@@ -45,7 +45,7 @@ async def main(driver: str, link: str, settings: str, lease_s: float) -> None:
         serving = tasks.create_task(supervision.run(device, antenna.work), name="rotator")
         while antenna.measured is None:  # noqa: ASYNC110  # it comes from a device
             await asyncio.sleep(0.01)
-        say(ready=True, guarded=antenna.status().guarded)
+        say(ready=True, guarded=antenna.guarded)
         loop = asyncio.get_running_loop()
         while words := (await loop.run_in_executor(None, sys.stdin.readline)).split():
             if words[0] == "point":
