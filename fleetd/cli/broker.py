@@ -14,8 +14,9 @@ import typer
 from fleetd.errors import Refusal
 
 if TYPE_CHECKING:
+    from fleetd.relay.incoming import Incoming
     from fleetd.relay.settings import RelaySettings
-    from fleetd.relay.uplink import Incoming, Uplink
+    from fleetd.relay.uplink import Uplink
 
 _DENIED_AGAIN_S = 1.0  # a cluster that elects its leader denies subscriptions for a while
 _DENIED_MOST = 10
@@ -72,7 +73,7 @@ async def heard_within(uplink: Uplink, seconds: float) -> AsyncIterator[Incoming
 
 
 async def _subscribe(uplink: Uplink, topic_filter: str) -> None:
-    from fleetd.relay.uplink import Rejected
+    from fleetd.relay.failures import Rejected
 
     for attempt in range(_DENIED_MOST):
         try:

@@ -64,7 +64,7 @@ def _few(names: list[str]) -> str:
 
 
 async def _gathered(access: Access, seconds: float) -> dict[str, _Site]:
-    from fleetd.relay.uplink import UplinkLost
+    from fleetd.relay.failures import UplinkLost
 
     sites: dict[str, _Site] = {}
     try:

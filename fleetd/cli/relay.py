@@ -79,7 +79,7 @@ def verify(
 
 async def _verified(access: Access, seconds: float) -> tuple[list[NodeReport], int]:
     from fleetd.relay.continuity import Continuity
-    from fleetd.relay.uplink import UplinkLost
+    from fleetd.relay.failures import UplinkLost
 
     continuity = Continuity()
     try:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from fleetd.relay.uplink import Incoming, Uplink
+from fleetd.relay.incoming import Incoming
+from fleetd.relay.uplink import Uplink
 
 
 class Guest(Protocol):

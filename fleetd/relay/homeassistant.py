@@ -16,11 +16,13 @@ from typing import Any
 import msgspec
 import structlog
 
+from fleetd.relay.failures import Rejected
+from fleetd.relay.incoming import Incoming
 from fleetd.relay.settings import HomeAssistantSettings
 from fleetd.relay.sparkplug.node import Kind
 from fleetd.relay.sparkplug.payload import DataType
 from fleetd.relay.topics import ROOT, Message
-from fleetd.relay.uplink import Incoming, Rejected, Uplink
+from fleetd.relay.uplink import Uplink
 
 log = structlog.get_logger(__name__)
 

@@ -19,9 +19,9 @@ from fleetd.errors import FleetError, Refusal, StoreError
 from fleetd.hub import Hub
 from fleetd.records import Command, Event, Result, Severity, Stage
 from fleetd.relay.commands import UnreadableCommand, check_size, device_of, read_command, read_stop
+from fleetd.relay.incoming import Incoming
 from fleetd.relay.pace import Allowance
 from fleetd.relay.signed import Signatures
-from fleetd.relay.uplink import Incoming
 from fleetd.store.store import Store
 
 log = structlog.get_logger(__name__)

@@ -1,8 +1,7 @@
 """Outbox to broker over one uplink at a time: in order, a window in flight, deleted on the matching PUBACK alone.
 
 A message whose PUBACK did not come may have arrived or not: it is sent again on the next connection, the same in every
-byte. One that the broker refuses is kept: its topic is held, so that it stays in order, and tried again now and then.
-One that is too large for the broker waits for another connection, and holds up nobody.
+byte. One that the broker refuses is kept, and does not stand in the way of others (`Refused`).
 
 Order holds within a topic, and over all of them while nothing waits on disk. Beyond that, what is not a reading
 overtakes readings, whose backlog is paced.
@@ -21,13 +20,14 @@ import structlog
 
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
-from fleetd.relay.mqtt.packets import PACKET_TOO_LARGE
+from fleetd.relay.failures import Rejected, UplinkLost
 from fleetd.relay.pace import BacklogPace, Rate, never
 from fleetd.relay.queue import Queue, queues
+from fleetd.relay.refused import Refused
 from fleetd.relay.settings import RelaySettings
 from fleetd.relay.status import Stuck, Troubles
 from fleetd.relay.topics import Addressing, Message
-from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
+from fleetd.relay.uplink import Uplink
 from fleetd.store.outbox import Outbox
 from fleetd.store.rows import Kind, Row
 
@@ -38,7 +38,6 @@ _GATHER_S = 0.02  # real time in which acknowledgements gather before they are d
 _LOOK_S = 1.0  # real time between looks at the oldest unacknowledged message
 _SILENT_S = 5.0  # real time without an acknowledgement after which one says so
 _ANSWERS = "acknowledgements"
-_RETRY_MOST_S = 60.0
 _STORE_RETRY_S = 1.0
 
 
@@ -50,16 +49,6 @@ class _Sent:
     topic: str
     since: float
     rest: deque[Message]
-
-
-@dataclass(slots=True)
-class _Held:
-    """A topic that the broker refuses, and its first refused row."""
-
-    row: Row
-    due: float
-    stuck: Stuck
-    refusals: int = 1
 
 
 class Publisher:
@@ -77,12 +66,10 @@ class Publisher:
         self.readings_acked = 0
         self.acks = 0
         self.resent = 0
-        self.rejections = 0
         self._outbox = outbox
         self._addressing = addressing
         self._clock = clock
         self._settings = settings
-        self._rejected = rejected
         self._pace = BacklogPace(clock, settings, in_contact)
         self._first: deque[Row] = deque()
         self._queues: list[Queue] = []
@@ -93,8 +80,8 @@ class Publisher:
         self._unknown: set[int] = set()
         self._done: set[int] = set()
         self._passed_over: set[int] = set()
-        self._parked: dict[int, Stuck] = {}
-        self._held: dict[str, _Held] = {}
+        self.refused = Refused(clock, rejected)
+        """What this broker will not take."""
         self._silence = Troubles(clock)
         self._retained: dict[str, Row] = {}
         self._rate = Rate()
@@ -103,26 +90,23 @@ class Publisher:
         self._some_done = asyncio.Event()
 
     @property
-    def held_topics(self) -> list[str]:
-        """The topics that the broker refuses, sorted."""
-        return sorted(self._held)
-
-    @property
     def stuck(self) -> list[Stuck]:
-        """What this broker will not take."""
-        return [*self._silence.all(), *(held.stuck for held in self._held.values()), *self._parked.values()]
+        """What does not get on with this broker."""
+        return [*self._silence.all(), *self.refused.stuck]
 
     @property
     def in_flight(self) -> int:
         """Rows that were sent and are not answered yet."""
         return len(self._in_flight)
 
-    async def run(self, uplink: Uplink, will: Row) -> None:
-        """Publish over `uplink` until it is lost; `will` is kept back, for the broker has it. Raises UplinkLost."""
+    async def run(self, uplink: Uplink, will: Row, window: int) -> None:
+        """Publish over `uplink` until it is lost, at most `window` messages unanswered at a time; `will` is kept back,
+        for the broker has it. Raises UplinkLost.
+        """
         self._outbox.claims.begin()
         try:
             with self._outbox.watched(self._offer):
-                await self._begin(uplink, will)
+                await self._begin(will, window)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._send_all(uplink), name="relay publish")
                     tasks.create_task(self._delete_done(), name="relay delete")
@@ -150,13 +134,14 @@ class Publisher:
             self._done.difference_update(done)
             self._outbox.claims.release(done)
 
-    async def _begin(self, uplink: Uplink, will: Row) -> None:
+    async def _begin(self, will: Row, window: int) -> None:
         """Our own status goes first, then what the broker must retain if it lost its disk, then all that waits."""
         self._unknown.update(self._in_flight)
-        for gone in (self._in_flight, self._held, self._parked, self._passed_over):
-            gone.clear()
+        self._in_flight.clear()
+        self._passed_over.clear()
+        self.refused.forget()
         await self.settle()
-        self._will_seq, self._window = will.seq, uplink.window
+        self._will_seq, self._window = will.seq, window
         self._boundary = self._outbox.announced
         self._queues = queues(
             self._outbox,
@@ -229,9 +214,9 @@ class Publisher:
         seq = row.seq
         if row.kind is Kind.NODE and (seq <= self._boundary or seq == self._will_seq):
             return  # went first
-        if seq in self._in_flight or seq in self._done or seq in self._parked:
+        if seq in self._in_flight or seq in self._done:
             return
-        if self._held and self._addressing(row)[0].topic in self._held:
+        if self.refused and self.refused.keeps(row, self._addressing(row)[0].topic):
             return
         self._send(uplink, row)
 
@@ -269,10 +254,7 @@ class Publisher:
             self._acknowledged(sent.row, sent.topic)
             return
         self._outbox.claims.release((sent.row.seq,))
-        if refusal.code == PACKET_TOO_LARGE:
-            self._park(sent.row, sent.topic, refusal)
-        else:
-            self._hold(sent.row, sent.topic, refusal)
+        self.refused.note(sent.row, sent.topic, refusal)
 
     def _acknowledged(self, row: Row, topic: str) -> None:
         self.acks += 1
@@ -283,35 +265,13 @@ class Publisher:
             self._retained[topic] = row
         elif row.kind is Kind.ALARM_CLEARED:
             self._retained.pop(topic, None)
-        held = self._held.get(topic)
-        if held is not None and held.row.seq == row.seq:
-            del self._held[topic]
-            log.info("the broker takes the topic again", topic=topic)
+        if self.refused and self.refused.taken(row, topic):
             self._go_back(row.seq)
 
     def _go_back(self, seq: int) -> None:
         for queue in self._queues:
             queue.go_back(seq, self._outbox.announced)
         self._more.set()
-
-    def _park(self, row: Row, topic: str, refusal: Rejected) -> None:
-        self.rejections += 1
-        self._parked[row.seq] = Stuck(f"record {row.seq} for {topic}", self._clock.now(), str(refusal))
-        log.warning("a record is too large for the broker; it is kept", topic=topic, seq=row.seq, reason=str(refusal))
-        self._rejected(topic, str(refusal))
-
-    def _hold(self, row: Row, topic: str, refusal: Rejected) -> None:
-        self.rejections += 1
-        now = self._clock.monotonic()
-        held = self._held.get(topic)
-        if held is None:
-            stuck = Stuck(f"records for {topic}", self._clock.now(), str(refusal))
-            self._held[topic] = _Held(row, now + 1.0, stuck)
-            log.warning("the broker refuses a topic; its records are kept", topic=topic, reason=str(refusal))
-            self._rejected(topic, str(refusal))
-        elif row.seq == held.row.seq:
-            held.refusals += 1
-            held.due = now + min(_RETRY_MOST_S, 2.0 ** min(held.refusals, 10))
 
     async def _delete_done(self) -> None:
         while True:
@@ -347,10 +307,10 @@ class Publisher:
     async def _try_held(self, uplink: Uplink) -> None:
         while True:
             await self._clock.sleep(1.0)
-            for held in list(self._held.values()):
-                if held.due <= self._clock.monotonic() and held.row.seq not in self._in_flight:
+            for row in self.refused.due():
+                if row.seq not in self._in_flight:
                     await self._room(uplink)
-                    self._send(uplink, held.row)
+                    self._send(uplink, row)
 
 
 def _next_seq(queue: Queue) -> int:

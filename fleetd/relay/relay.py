@@ -32,6 +32,7 @@ from fleetd.records import (
     Reading,
     Severity,
 )
+from fleetd.relay.failures import Rejected, UplinkLost
 from fleetd.relay.guest import Guest
 from fleetd.relay.intake import Intake
 from fleetd.relay.pace import never
@@ -42,7 +43,7 @@ from fleetd.relay.sparkplug.edge import Edge
 from fleetd.relay.status import RelayStatus, Troubles
 from fleetd.relay.topics import addressing, command_filter, event_topic
 from fleetd.relay.turns import Turns
-from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
+from fleetd.relay.uplink import Uplink
 from fleetd.store.outbox import age_s
 from fleetd.store.rows import Row
 from fleetd.store.store import Store
@@ -135,8 +136,8 @@ class Relay:
             readings_produced=self._readings_produced,
             readings_acked=publisher.readings_acked + (self._edge.confirmed if self._edge else 0),
             resent=publisher.resent,
-            rejected=publisher.rejections,
-            held_topics=publisher.held_topics,
+            rejected=publisher.refused.times,
+            held_topics=publisher.refused.topics,
             dropped=tally.dropped + (self._feed.dropped if self._feed else 0),
             damaged=tally.damaged,
             commands=self._intake.commands,
@@ -210,12 +211,12 @@ class Relay:
 
     async def _work(self, uplink: Uplink, will: Row, tasks: asyncio.TaskGroup) -> None:
         await self._store.outbox.append([self._node_status("online", will.seq)])
-        uplink.window = max(1, uplink.window - len(self._guests))  # a guest has one message on its way at a time
+        window = max(1, uplink.terms.window - len(self._guests))  # a guest has one message on its way at a time
         async with asyncio.TaskGroup() as work:
             for guest in self._guests:
                 work.create_task(guest.attend(uplink), name=f"relay guest {type(guest).__name__}")
             work.create_task(uplink.keep(), name="relay keep-alive")
-            work.create_task(self._publisher.run(uplink, will), name="relay publisher")
+            work.create_task(self._publisher.run(uplink, will, window), name="relay publisher")
             work.create_task(self._take_commands(uplink, tasks), name="relay commands")
             work.create_task(self._subscribe(uplink), name="relay subscription")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fleetd.clock import Clock
 from fleetd.relay.settings import Broker, parse_broker
 
-_FIRST_S, _MOST_S = 0.5, 30.0
+_FIRST_S, _MOST_S = 0.5, 4.0  # a broker that is there again has us within ten seconds, however long it was away
 _HEALTHY_AFTER_S = 10.0  # a shorter connection counts as one more failure in the row
 
 

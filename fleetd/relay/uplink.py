@@ -5,24 +5,19 @@ survive stands in the outbox.
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
-from fleetd.errors import ConfigError, FleetError
+from fleetd.errors import ConfigError
+from fleetd.relay.failures import Rejected, UplinkLost, why_unreachable
+from fleetd.relay.incoming import Incoming, Unread
 from fleetd.relay.mqtt import encode
 from fleetd.relay.mqtt.line import Line
 from fleetd.relay.mqtt.packets import (
-    MAXIMUM_PACKET_SIZE,
-    MAXIMUM_QOS,
     PACKET_TOO_LARGE,
-    RECEIVE_MAXIMUM,
-    RETAIN_AVAILABLE,
-    SERVER_KEEP_ALIVE,
     V3,
     V5,
     Connack,
@@ -35,48 +30,21 @@ from fleetd.relay.mqtt.packets import (
     Will,
     reason,
 )
+from fleetd.relay.pulse import Pulse, Verdict
 from fleetd.relay.settings import Broker, RelaySettings
+from fleetd.relay.terms import Terms
 from fleetd.relay.tls import tls_context
 from fleetd.relay.topics import Message
 
-_ANSWER_WITHIN_S = 5.0  # for CONNECT (with TLS), SUBSCRIBE and the end of the line each
-_MOST_UNREAD, _MOST_UNREAD_BYTES = 1000, 4 << 20  # incoming messages that wait for us to take them
+_OPEN_WITHIN_S = 10.0  # for TCP with TLS
+_ANSWER_WITHIN_S = 5.0  # for CONNECT, SUBSCRIBE and the end of the line each; on a long line
+_TURNS = 5  # this many times what one turn there and back takes
+_LOOK_S = 1.0  # how often the line's pulse is felt
 _MOST_HEAD = 8  # bytes of a PUBLISH at QoS 0 beside topic and payload
-_BAD_PASSWORD = (0x86, 0x87)
 _HIGHEST_ID = 0xFFFF
-
-
-class UplinkLost(FleetError):
-    """There is no connection, or no longer. `will_taken`: the broker may have taken our last will."""
-
-    def __init__(self, reason: str, *, will_taken: bool = True) -> None:
-        super().__init__(reason)
-        self.will_taken = will_taken
-
-
-class Rejected(FleetError):
-    """The broker answered that it will not take a message; `code` is its MQTT 5 reason code (0x80 and above)."""
-
-    def __init__(self, reason: str, code: int) -> None:
-        super().__init__(reason)
-        self.code = code
-
 
 Answer = Callable[[Rejected | None], None]
 """Called with a message's own PUBACK: None, or why the broker will not have it. Never, if the line ends before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message from the broker; `retained` if it was kept there, not sent just now.
-
-    A payload of more than some 100 KiB is cut; `size` is how long it was.
-    """
-
-    topic: str
-    payload: bytes
-    retained: bool
-    size: int
 
 
 class Uplink:
@@ -84,14 +52,9 @@ class Uplink:
 
     def __init__(self, broker: Broker, settings: RelaySettings) -> None:
         self.broker = broker
-        self.window = settings.in_flight
-        """How many messages may be unacknowledged at a time: ours, or the broker's wish if that is less."""
-        self.refused = 0
-        """Incoming messages refused because too many waited."""
+        self.terms = Terms.wished(settings)
         self._level = V5 if settings.protocol == "5" else V3
-        self._keepalive_s = settings.keepalive_s
-        self._most_bytes = 0
-        self._retains = True
+        self._round_trip_s = 0.0
         self._line = Line(self._level, self._take, self._ended)
         self._last_id = 0
         self._answers: dict[int, Answer] = {}
@@ -99,9 +62,7 @@ class Uplink:
         self._connack: asyncio.Future[Connack] = self._promise()
         self._subacks: dict[int, asyncio.Future[Suback]] = {}
         self._pings: deque[asyncio.Future[Any]] = deque()
-        self._unread: deque[Incoming] = deque()
-        self._unread_bytes = 0
-        self._some_unread = asyncio.Event()
+        self._unread = Unread()
         self._connect_sent = False
 
     @classmethod
@@ -121,6 +82,11 @@ class Uplink:
             await uplink._drop()
 
     @property
+    def refused(self) -> int:
+        """Incoming messages refused because too many waited."""
+        return self._unread.refused
+
+    @property
     def writable(self) -> asyncio.Event:
         """Clear while the line takes nothing more."""
         return self._line.writable
@@ -133,9 +99,9 @@ class Uplink:
             raise self._lost()
         packet_id = self._free_id()
         packet = encode.publish(
-            message.topic, message.payload, packet_id, retain=message.retain and self._retains, level=self._level
+            message.topic, message.payload, packet_id, retain=message.retain and self.terms.retains, level=self._level
         )
-        if 0 < self._most_bytes < len(packet):
+        if 0 < self.terms.most_bytes < len(packet):
             raise Rejected(f"{self.broker} takes no packet of {len(packet)} bytes", PACKET_TOO_LARGE)
         self._answers[packet_id] = answer
         self._line.send(packet)
@@ -144,12 +110,14 @@ class Uplink:
         """Send a message at QoS 0: nobody acknowledges it, but see `echo`. Raises UplinkLost."""
         if not self._line.open:
             raise self._lost()
-        packet = encode.tell(message.topic, message.payload, retain=message.retain and self._retains, level=self._level)
+        packet = encode.tell(
+            message.topic, message.payload, retain=message.retain and self.terms.retains, level=self._level
+        )
         self._line.send(packet)
 
     def fits(self, message: Message) -> bool:
         """Whether a message at QoS 0 is small enough for the broker."""
-        return not 0 < self._most_bytes < len(message.topic.encode()) + len(message.payload) + _MOST_HEAD
+        return not 0 < self.terms.most_bytes < len(message.topic.encode()) + len(message.payload) + _MOST_HEAD
 
     async def echo(self) -> None:
         """Return once the broker has taken all that was said before: a ping has its turn. Raises UplinkLost."""
@@ -169,7 +137,7 @@ class Uplink:
         answered = self._subacks[packet_id] = self._promise()
         self._line.send(encode.subscribe(topic_filter, packet_id, level=self._level))
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(self._patience_s):
                 suback: Suback = await answered
         except TimeoutError:
             raise self._lost("no answer to SUBSCRIBE") from None
@@ -182,26 +150,25 @@ class Uplink:
     async def messages(self) -> AsyncIterator[Incoming]:
         """What comes in, until the line ends: raises UplinkLost then."""
         while True:
-            while self._unread:
-                incoming = self._unread.popleft()
-                self._unread_bytes -= len(incoming.payload)
+            while (incoming := self._unread.take()) is not None:
                 yield incoming
             if not self._line.open:
                 raise self._lost()
-            self._some_unread.clear()
-            await self._some_unread.wait()
+            await self._unread.news()
 
     async def keep(self) -> None:
-        """Ping the broker now and then; raises UplinkLost when it stays silent for 1.5 times `keepalive_s`."""
+        """Ping a broker that is silent, sooner while it owes answers; raises UplinkLost if it stays so (`Pulse`)."""
+        loop = asyncio.get_running_loop()
+        pulse = Pulse(self.terms.keepalive_s, self._round_trip_s, loop.time())
         while self._line.open:
-            await asyncio.sleep(self._keepalive_s / 2)
-            self._line.heard.clear()
-            self._ping()
-            try:
-                async with asyncio.timeout(self._keepalive_s):
-                    await self._line.heard.wait()
-            except TimeoutError:
-                raise self._lost("no answer to a ping") from None
+            await asyncio.sleep(_LOOK_S)
+            heard = self._line.heard
+            verdict = pulse.look(loop.time(), heard=heard, owed=bool(self._answers or self._pings))
+            self._line.heard = False
+            if verdict is Verdict.PING:
+                self._ping()
+            elif verdict is Verdict.GONE:
+                raise self._lost("no answer to a ping")
         raise self._lost()
 
     async def leave(self) -> None:
@@ -231,17 +198,24 @@ class Uplink:
             password=password,
         )
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            began_s = asyncio.get_running_loop().time()
+            async with asyncio.timeout(_OPEN_WITHIN_S):
                 await self._open(tls)
-                self._connect_sent = True
-                self._line.send(packet)
+            self._round_trip_s = asyncio.get_running_loop().time() - began_s
+            self._connect_sent = True
+            self._line.send(packet)
+            async with asyncio.timeout(self._patience_s):
                 connack = await self._connack
         except TimeoutError:
             said = "no answer to CONNECT" if self._connect_sent else "no answer"
             raise self._unreachable(said) from None
         except OSError as error:
-            raise self._unreachable(_why(error)) from None
-        self._let_in(connack)
+            raise self._unreachable(why_unreachable(error)) from None
+        self.terms = self.terms.agreed(self.broker, connack)
+
+    @property
+    def _patience_s(self) -> float:
+        return max(_ANSWER_WITHIN_S, _TURNS * self._round_trip_s)
 
     async def _open(self, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()
@@ -252,19 +226,6 @@ class Uplink:
             ssl=tls,
             server_hostname=self.broker.host if tls else None,
         )
-
-    def _let_in(self, connack: Connack) -> None:
-        code, wishes = connack
-        if code:
-            cure = "; look at the relay's username and password" if code in _BAD_PASSWORD else ""
-            refusal = f"{self.broker} refuses the connection: {reason(code, wishes)}{cure}"
-            raise UplinkLost(refusal, will_taken=False)
-        if wishes.get(MAXIMUM_QOS) == 0:
-            raise UplinkLost(f"{self.broker} acknowledges no messages (QoS 0 only); choose another broker")
-        self.window = min(self.window, int(wishes.get(RECEIVE_MAXIMUM, self.window)))
-        self._keepalive_s = int(wishes.get(SERVER_KEEP_ALIVE, self._keepalive_s)) or self._keepalive_s
-        self._most_bytes = int(wishes.get(MAXIMUM_PACKET_SIZE, 0))
-        self._retains = wishes.get(RETAIN_AVAILABLE, 1) != 0
 
     async def _drop(self) -> None:
         self._answers.clear()
@@ -322,16 +283,10 @@ class Uplink:
     def _arrived(self, message: Publish) -> None:
         if message.packet_id is not None:
             self._line.send(encode.puback(message.packet_id))
-        size = len(message.payload)
-        if len(self._unread) >= _MOST_UNREAD or self._unread_bytes + size > _MOST_UNREAD_BYTES:
-            self.refused += 1
-            return
-        self._unread.append(Incoming(message.topic, message.payload, message.retain, message.size))
-        self._unread_bytes += size
-        self._some_unread.set()
+        self._unread.put(message)
 
     def _ended(self) -> None:
-        self._some_unread.set()
+        self._unread.wake()
         for promise in list(self._awaited):
             promise.set_exception(self._lost())
             promise.exception()  # seen, should nobody wait for it any more
@@ -341,16 +296,6 @@ class Uplink:
             self._last_id = self._last_id % _HIGHEST_ID + 1
             if self._last_id not in self._answers and self._last_id not in self._subacks:
                 return self._last_id
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):  # its errno is none of the system's
-        return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)  # asyncio's own words name the address once more, and not what is wrong
-    return error.strerror or str(error) or "it hung up at once; does it speak the same version of TLS, or any?"
 
 
 def _settle(promise: asyncio.Future[Any], value: Packet) -> None:

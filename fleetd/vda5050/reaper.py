@@ -25,9 +25,10 @@ import msgspec
 import structlog
 
 from fleetd.errors import FleetError
+from fleetd.relay.failures import UplinkLost
 from fleetd.relay.settings import RelaySettings, parse_broker
 from fleetd.relay.topics import Message
-from fleetd.relay.uplink import Uplink, UplinkLost
+from fleetd.relay.uplink import Uplink
 
 log = structlog.get_logger(__name__)
 

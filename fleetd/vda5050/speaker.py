@@ -18,8 +18,10 @@ from msgspec import UNSET
 from fleetd.clock import Clock, iso_ms
 from fleetd.hub import Hub
 from fleetd.records import DeviceStatus, Reading
+from fleetd.relay.failures import Rejected
+from fleetd.relay.incoming import Incoming
 from fleetd.relay.topics import Message
-from fleetd.relay.uplink import Incoming, Rejected, Uplink
+from fleetd.relay.uplink import Uplink
 from fleetd.vda5050.factsheet import factsheet
 from fleetd.vda5050.messages import MAJOR, VERSION, Connection, ConnectionState, Error, Headed, State, encode
 from fleetd.vda5050.settings import Vda5050Settings

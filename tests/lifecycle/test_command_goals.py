@@ -30,9 +30,9 @@ from fleetd.access.signature import new_pair, sign
 from fleetd.clock import VirtualClock, iso_ms
 from fleetd.errors import Refusal
 from fleetd.records import Event, Result, Stage
+from fleetd.relay.incoming import Incoming
 from fleetd.relay.intake import Intake
 from fleetd.relay.signed import Signatures
-from fleetd.relay.uplink import Incoming
 from fleetd.store.audit import AuditEntry, Head, check, link_hash
 
 SITE = "hangzhou"

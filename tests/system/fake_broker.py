@@ -21,6 +21,7 @@ class FakeBroker:
     pongs: bool = True
     checks_forms: bool = True
     connack: bytes = bytes.fromhex("2003000000")
+    host: str = "127.0.0.1"
     port: int = 0
     connections: int = 0
     heard: list[tuple[str, bytes]] = field(default_factory=list)
@@ -33,7 +34,7 @@ class FakeBroker:
 
     @property
     def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.port}"
+        return f"mqtt://{self.host}:{self.port}"
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -107,7 +108,7 @@ async def packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 async def fake_broker(**how: Any) -> AsyncIterator[FakeBroker]:
     """A fake broker while the context lasts."""
     broker = FakeBroker(**how)
-    server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(broker.serve, broker.host, 0)
     broker.port = server.sockets[0].getsockname()[1]
     try:
         yield broker

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fleetd.clock import ScaledClock
+from fleetd.clock import Clock, ScaledClock
 from fleetd.hub import Hub
 from fleetd.records import Command, Event, Quality, Reading
 from fleetd.relay.guest import Guest
@@ -49,6 +49,7 @@ async def site(
     in_contact: Callable[[], bool] = never,
     max_mib: int = 64,
     before: int = 0,
+    clock: Clock | None = None,
     **settings: Any,
 ) -> AsyncIterator[Site]:
     """A relay; `before` readings of three robots wait in its store already."""
@@ -56,7 +57,7 @@ async def site(
     async def nobody(command: Command) -> None:
         raise TypeError(command)
 
-    clock, hub = ScaledClock(NOW, datetime.now(UTC), 20.0), Hub()
+    clock, hub = clock or ScaledClock(NOW, datetime.now(UTC), 20.0), Hub()
     limits = StoreSettings(path=str(folder), max_mib=max_mib)
     async with Store.open(folder / "store", node=f"{name}-1", clock=clock, settings=limits) as store:
         for first in range(0, before, 500):
@@ -81,3 +82,18 @@ def reading(number: int, size: int = 0, at: datetime = NOW) -> Reading:
 
 def event(number: int) -> Event:
     return Event(at=NOW, source="test", name="n", text=str(number))
+
+
+def say(one: Site, numbers: range) -> None:
+    for number in numbers:
+        one.hub.publish(reading(number))
+
+
+def readings(bodies: list[dict[str, Any]], device: str = "") -> list[int]:
+    return [one["values"]["number"] for one in bodies if "values" in one and one["device"].startswith(device)]
+
+
+def in_order(numbers: list[int]) -> bool:
+    """Whether these rise, repeats of what was sent before aside."""
+    first_seen = list(dict.fromkeys(numbers))
+    return first_seen == sorted(first_seen)

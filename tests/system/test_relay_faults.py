@@ -7,27 +7,14 @@ import resource
 import signal
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from brokers import Heard, Mosquitto, free_port, listening
 from counters import Counters
 from fake_broker import fake_broker, proxy
-from relays import NOW, Site, event, reading, site
+from relays import NOW, event, in_order, reading, readings, say, site
 
 from fleetd.relay.settings import RelaySettings
-from fleetd.relay.uplink import UplinkLost
-
-
-def readings(bodies: list[dict[str, Any]], device: str = "") -> list[int]:
-    return [one["values"]["number"] for one in bodies if "values" in one and one["device"].startswith(device)]
-
-
-def in_order(numbers: list[int]) -> bool:
-    """Whether these rise, repeats of what was sent before aside."""
-    first_seen = list(dict.fromkeys(numbers))
-    return first_seen == sorted(first_seen)
-
 
 # Row 7: a broker that accepts and never acknowledges
 
@@ -289,11 +276,6 @@ async def lost_databases(folder: Path, mosquitto: Mosquitto, times: int) -> None
     assert heard == set(range(50 * times))
 
 
-def say(one: Site, numbers: range) -> None:
-    for number in numbers:
-        one.hub.publish(reading(number))
-
-
 @pytest.mark.peer("mosquitto", "mosquitto_sub")
 async def test_row_6_a_broker_that_loses_its_database_gets_all_that_it_had_not_acknowledged(
     tmp_path: Path, mosquitto: Mosquitto
@@ -306,67 +288,6 @@ async def test_row_6_a_broker_that_loses_its_database_gets_all_that_it_had_not_a
 @pytest.mark.peer("mosquitto", "mosquitto_sub")
 async def test_row_6_fifty_times(tmp_path: Path, mosquitto: Mosquitto) -> None:
     await lost_databases(tmp_path, mosquitto, 50)
-
-
-# Row 8: a poor network
-
-
-async def partitions(folder: Path, times: int) -> None:
-    async with fake_broker() as broker, proxy(broker.port) as line:
-        async with site(folder, line.url, keepalive_s=5, ack_within_s=1.0) as one:
-            for turn in range(times):
-                line.open, line.silent = True, False
-                say(one, range(40 * turn, 40 * turn + 40))
-                await one.until(lambda: one.relay.status().readings_acked >= 20)
-                line.silent = turn % 2 == 1
-                say(one, range(1000 + turn, 1001 + turn))
-                await asyncio.sleep(0.01)
-                line.cut()
-            line.open, line.silent = True, False
-            await one.acked()
-        wanted = {*range(40 * times), *range(1000, 1000 + times)}
-        assert set(readings(broker.bodies)) >= wanted
-        for device in ("robot-0", "robot-1", "robot-2"):
-            assert in_order([body["seq"] for body in broker.bodies if body.get("device") == device])
-
-
-async def test_row_8_partitions_lose_nothing_and_are_got_over(tmp_path: Path) -> None:
-    await partitions(tmp_path, 6)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-async def test_row_8_a_hundred_partitions(tmp_path: Path) -> None:
-    await partitions(tmp_path, 100)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-async def test_row_8_a_line_of_two_seconds_that_is_cut_loses_nothing(tmp_path: Path, counters: Counters) -> None:
-    async with fake_broker() as broker, proxy(broker.port) as line, site(tmp_path, line.url) as one:
-        line.delay_s = 1.0  # each way
-        for turn in range(3):
-            say(one, range(100 * turn, 100 * turn + 100))
-            await one.until(lambda turn=turn: one.relay.status().readings_acked > 100 * turn)  # type: ignore[misc]
-            line.cut()
-            line.open = True
-            cut_at = asyncio.get_running_loop().time()
-            await one.until(lambda: not one.relay.status().connected)
-            await one.until(lambda: one.relay.status().connected)
-            counters(**{f"healthy_after_s_{turn}": round(asyncio.get_running_loop().time() - cut_at, 1)})
-            assert asyncio.get_running_loop().time() - cut_at <= 10.0
-        await one.acked()
-        assert set(readings(broker.bodies)) == set(range(300))
-
-
-async def test_a_line_that_falls_silent_is_noticed_by_its_ping(tmp_path: Path) -> None:
-    async with fake_broker(pongs=False) as broker, site(tmp_path, broker.url) as one:
-        await broker.until_heard(1)
-        uplink = one.relay._uplink
-        assert uplink is not None
-        uplink._keepalive_s = 0.05  # type: ignore[assignment]  # the settings know no less than 5 s
-        with pytest.raises(UplinkLost, match="no answer to a ping"):
-            await uplink.keep()
 
 
 # Row 4: a full disk

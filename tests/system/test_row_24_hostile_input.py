@@ -24,8 +24,8 @@ from fleetd.hub import Hub
 from fleetd.orbit.elements import MAX_BYTES, read_elements
 from fleetd.records import Command
 from fleetd.relay.commands import MOST_BYTES, UnreadableCommand, check_size, read_command
+from fleetd.relay.incoming import Incoming
 from fleetd.relay.intake import Intake
-from fleetd.relay.uplink import Incoming
 from fleetd.store.store import Store
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)

@@ -16,8 +16,8 @@ from fleetd.errors import Refusal
 from fleetd.hub import Hub
 from fleetd.records import Command, Event, Result, Stage
 from fleetd.relay.commands import MOST_BYTES, UnreadableCommand, read_command
+from fleetd.relay.incoming import Incoming
 from fleetd.relay.intake import Intake
-from fleetd.relay.uplink import Incoming
 from fleetd.store.store import Store
 
 NOW = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)

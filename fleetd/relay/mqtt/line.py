@@ -26,8 +26,8 @@ class Line(asyncio.Protocol):
         """Why the line ended, once it has."""
         self.ended = asyncio.Event()
         self.writable = asyncio.Event()
-        self.heard = asyncio.Event()
-        """Set with whatever comes in; clear it to see whether anything still does."""
+        self.heard = False
+        """True with whatever comes in; set it to False to see whether anything still does."""
         self._take = take
         self._end = end
         self._decoder = Decoder(level)
@@ -75,7 +75,7 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in."""
-        self.heard.set()
+        self.heard = True
         self._acknowledge_quickly()
         try:
             for packet in self._decoder.feed(data):
@@ -107,6 +107,5 @@ class Line(asyncio.Protocol):
             self.reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
         self._out.clear()
         self.ended.set()
-        self.heard.set()  # nobody waits for a line that is gone
         self.writable.set()
         self._end()

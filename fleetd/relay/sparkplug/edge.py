@@ -19,6 +19,7 @@ from fleetd.clock import Clock
 from fleetd.errors import FleetError, StoreError
 from fleetd.hub import Hub, Subscription
 from fleetd.records import DeviceState, DeviceStatus, Reading
+from fleetd.relay.failures import Rejected, UplinkLost
 from fleetd.relay.mqtt.packets import PACKET_TOO_LARGE
 from fleetd.relay.pace import BacklogPace, never
 from fleetd.relay.queue import Queue, reading_queues
@@ -30,7 +31,7 @@ from fleetd.relay.sparkplug.settings import SparkplugSettings
 from fleetd.relay.status import Stuck, Troubles
 from fleetd.relay.topics import Message
 from fleetd.relay.turns import Turns
-from fleetd.relay.uplink import Rejected, Uplink, UplinkLost
+from fleetd.relay.uplink import Uplink
 from fleetd.store.counters import Counters
 from fleetd.store.outbox import Outbox
 from fleetd.store.rows import Row
