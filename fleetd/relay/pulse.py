@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-_ASK_AFTER_S, _LEAVE_AFTER_S = 2.0, 3.0
-_ROUND_TRIPS = 5  # on a long line packets that were lost take some of these to come
+_ASK_AFTER_S = 1.5
 
 
 class Verdict(Enum):
@@ -24,20 +23,21 @@ class Verdict(Enum):
 class Pulse:
     """The silence of one line. Told the time, it needs no clock."""
 
-    def __init__(self, keepalive_s: float, round_trip_s: float, now_s: float) -> None:
+    def __init__(self, keepalive_s: float, now_s: float) -> None:
         self._idle_s = keepalive_s / 2
-        self._leave_s = max(_LEAVE_AFTER_S, _ROUND_TRIPS * round_trip_s)
         self._heard_s = self._owing_s = now_s
         self._asked_s: float | None = None
 
-    def look(self, now_s: float, *, heard: bool, owed: bool) -> Verdict:
-        """Judge: `heard` if anything has come in since the last look, `owed` if an answer is due."""
+    def look(self, now_s: float, patience_s: float, *, heard: bool, owed: bool) -> Verdict:
+        """Judge: `heard` if anything has come in since the last look, `owed` if an answer is due; a ping is waited for
+        as long as `patience_s`.
+        """
         if heard:
             self._heard_s, self._asked_s = now_s, None
         if heard or not owed:
             self._owing_s = now_s
         if self._asked_s is not None:
-            return Verdict.GONE if now_s - self._asked_s > self._leave_s else Verdict.FINE
+            return Verdict.GONE if now_s - self._asked_s > patience_s else Verdict.FINE
         if now_s - self._owing_s > _ASK_AFTER_S or now_s - self._heard_s > self._idle_s:
             self._asked_s = now_s
             return Verdict.PING

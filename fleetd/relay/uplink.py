@@ -37,9 +37,10 @@ from fleetd.relay.tls import tls_context
 from fleetd.relay.topics import Message
 
 _OPEN_WITHIN_S = 10.0  # for TCP with TLS
-_ANSWER_WITHIN_S = 5.0  # for CONNECT, SUBSCRIBE and the end of the line each; on a long line
-_TURNS = 5  # this many times what one turn there and back takes
-_LOOK_S = 1.0  # how often the line's pulse is felt
+_ANSWER_WITHIN_S = 5.0  # for CONNECT, SUBSCRIBE and the end of the line each
+_PING_WITHIN_S = 3.0  # for a ping when the line is silent
+_TURNS = 5  # there and back, on a long line: a packet that was lost takes three of them to come after all
+_LOOK_S = 0.5  # how often the line's pulse is felt
 _MOST_HEAD = 8  # bytes of a PUBLISH at QoS 0 beside topic and payload
 _HIGHEST_ID = 0xFFFF
 
@@ -54,7 +55,6 @@ class Uplink:
         self.broker = broker
         self.terms = Terms.wished(settings)
         self._level = V5 if settings.protocol == "5" else V3
-        self._round_trip_s = 0.0
         self._line = Line(self._level, self._take, self._ended)
         self._last_id = 0
         self._answers: dict[int, Answer] = {}
@@ -137,7 +137,7 @@ class Uplink:
         answered = self._subacks[packet_id] = self._promise()
         self._line.send(encode.subscribe(topic_filter, packet_id, level=self._level))
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._patience_s(_ANSWER_WITHIN_S)):
                 suback: Suback = await answered
         except TimeoutError:
             raise self._lost("no answer to SUBSCRIBE") from None
@@ -159,12 +159,12 @@ class Uplink:
     async def keep(self) -> None:
         """Ping a broker that is silent, sooner while it owes answers; raises UplinkLost if it stays so (`Pulse`)."""
         loop = asyncio.get_running_loop()
-        pulse = Pulse(self.terms.keepalive_s, self._round_trip_s, loop.time())
+        pulse = Pulse(self.terms.keepalive_s, loop.time())
         while self._line.open:
             await asyncio.sleep(_LOOK_S)
-            heard = self._line.heard
-            verdict = pulse.look(loop.time(), heard=heard, owed=bool(self._answers or self._pings))
-            self._line.heard = False
+            heard, self._line.heard = self._line.heard, False
+            owed = bool(self._answers or self._pings)
+            verdict = pulse.look(loop.time(), self._patience_s(_PING_WITHIN_S), heard=heard, owed=owed)
             if verdict is Verdict.PING:
                 self._ping()
             elif verdict is Verdict.GONE:
@@ -198,13 +198,11 @@ class Uplink:
             password=password,
         )
         try:
-            began_s = asyncio.get_running_loop().time()
             async with asyncio.timeout(_OPEN_WITHIN_S):
                 await self._open(tls)
-            self._round_trip_s = asyncio.get_running_loop().time() - began_s
             self._connect_sent = True
             self._line.send(packet)
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._patience_s(_ANSWER_WITHIN_S)):
                 connack = await self._connack
         except TimeoutError:
             said = "no answer to CONNECT" if self._connect_sent else "no answer"
@@ -213,9 +211,8 @@ class Uplink:
             raise self._unreachable(why_unreachable(error)) from None
         self.terms = self.terms.agreed(self.broker, connack)
 
-    @property
-    def _patience_s(self) -> float:
-        return max(_ANSWER_WITHIN_S, _TURNS * self._round_trip_s)
+    def _patience_s(self, least_s: float) -> float:
+        return max(least_s, _TURNS * self._line.round_trip_s)
 
     async def _open(self, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()

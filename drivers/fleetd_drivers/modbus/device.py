@@ -46,7 +46,7 @@ class Unit:
 class Sampling:
     """The polls of one set of blocks, one at a time: requests, one after the other, and the sample of their answers."""
 
-    __slots__ = ("_answers", "_ask", "_count", "_follower", "_on_answer", "_requests", "_suspect", "_taken", "_unit")
+    __slots__ = ("_answers", "_ask", "_count", "_follower", "_requests", "_suspect", "_taken", "_unit")
 
     def __init__(
         self, unit: Unit, requests: Sequence[wire.Request], follower: Follower, count: Callable[[], None]
@@ -59,7 +59,6 @@ class Sampling:
         self._answers: list[bytes] = []
         self._suspect = False
         self._ask: Ask | None = None
-        self._on_answer = self._answered  # bound once, not for each poll
 
     def begin(self, taken: Callable[[Sample | Exception], None]) -> None:
         """Ask; what was begun before must have ended."""
@@ -78,7 +77,7 @@ class Sampling:
         unit = self._unit
         try:
             request = self._requests[len(self._answers)]
-            self._ask = unit.bus.post(unit.number, request, self._on_answer, within_s=unit.within_s)
+            self._ask = unit.bus.post(unit.number, request, self._answered, within_s=unit.within_s)
         except DeviceError as error:
             self._end(error)
 

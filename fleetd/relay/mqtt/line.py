@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Callable
 from typing import cast
 
 from fleetd.relay.mqtt.decode import Decoder
 from fleetd.relay.mqtt.packets import Malformed, Packet
 
+_TCP_INFO_BYTES, _TCPI_RTT_US = 104, 68  # struct tcp_info of linux/tcp.h: eight bytes, then words of four
+_TCP_THIN_LINEAR_TIMEOUTS = 16  # linux/tcp.h
 _HIGH_WATER = 256 * 1024  # bytes not yet taken by the kernel, above which we are asked to wait
 
 
@@ -39,6 +42,18 @@ class Line(asyncio.Protocol):
     def open(self) -> bool:
         """Whether there is a connection."""
         return self._transport is not None and not self.ended.is_set()
+
+    @property
+    def round_trip_s(self) -> float:
+        """What the kernel takes for the time of one turn there and back; 0 where it does not say."""
+        line = self._transport.get_extra_info("socket") if self._transport else None
+        if line is None or line.family == socket.AF_UNIX:
+            return 0.0
+        try:
+            said = line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        except OSError:
+            return 0.0
+        return int.from_bytes(said[_TCPI_RTT_US : _TCPI_RTT_US + 4], sys.byteorder) / 1e6
 
     def send(self, packet: bytes) -> None:
         """Say something, at the end of this turn of the event loop; nothing happens once the line has ended."""
@@ -71,6 +86,7 @@ class Line(asyncio.Protocol):
         """The line is there."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are such in all but their ancestors
         self._transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._ask(_TCP_THIN_LINEAR_TIMEOUTS)  # few packets, sent again and again, need no growing pauses (tcp-thin.rst)
         self.writable.set()
 
     def data_received(self, data: bytes) -> None:
@@ -88,10 +104,13 @@ class Line(asyncio.Protocol):
 
         Linux goes back to delaying that by 40 ms (tcp(7), TCP_QUICKACK), so it is asked for again and again.
         """
+        self._ask(socket.TCP_QUICKACK)
+
+    def _ask(self, option: int) -> None:
         line = self._transport.get_extra_info("socket") if self._transport else None
         if line is not None and line.family != socket.AF_UNIX:
             with contextlib.suppress(OSError):
-                line.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                line.setsockopt(socket.IPPROTO_TCP, option, 1)
 
     def pause_writing(self) -> None:
         """Too much waits to go out."""
