@@ -18,6 +18,7 @@ FILE = "archive.db"
 VERSION = 1
 _APPLICATION_ID = 0x666C6432  # "fld2"
 _WAL_LIMIT = 16 << 20
+_CACHE_KIB = 256
 
 _TABLES = """
 PRAGMA auto_vacuum = INCREMENTAL;
@@ -107,6 +108,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may take the last moments, the outbox has them
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
+        connection.execute(
+            f"PRAGMA cache_size = -{_CACHE_KIB}"
+        )  # what is written is seldom looked at by the writer again
     except BaseException:
         connection.close()
         raise
