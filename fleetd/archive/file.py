@@ -110,7 +110,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
         connection.execute(
             f"PRAGMA cache_size = -{_CACHE_KIB}"
-        )  # what is written is seldom looked at by the writer again
+        )  # it seldom looks back at what it wrote
     except BaseException:
         connection.close()
         raise

@@ -83,8 +83,8 @@ class RelaySettings(Settings):
     key_file: str | None = None
     """The private key of `cert_file` (PEM, without a pass phrase)."""
     keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 15
-    """How long we may be silent before the broker drops us is 1.5 times this, seconds; a line with nothing to say is tested
-    at half of it, one that owes acknowledgements after two seconds of silence."""
+    """After 1.5 times this without a word the broker drops us, seconds. A line with nothing to say is tested at half of
+    it, one that owes acknowledgements after two seconds of silence."""
     in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
     """How many messages may be on their way, unacknowledged, at a time. A broker may ask for fewer."""
     ack_within_s: Annotated[float, Field(ge=1.0, le=600.0)] = 20.0
