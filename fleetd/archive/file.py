@@ -108,9 +108,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may take the last moments, the outbox has them
         connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
-        connection.execute(
-            f"PRAGMA cache_size = -{_CACHE_KIB}"
-        )  # it seldom looks back at what it wrote
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")  # it seldom looks back at what it wrote
     except BaseException:
         connection.close()
         raise
