@@ -7,60 +7,32 @@ contacts are broken off and their antennas stopped.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
+from fleetd.contact.contactsite import ContactSite
 from fleetd.contact.diary import Diary
-from fleetd.contact.downlinking import ContactDownlink, ContactScene, ContactTransmit, ContactUplink
+from fleetd.contact.news import News
 from fleetd.contact.planner import Question, Stage
 from fleetd.contact.prospect import with_prospects
-from fleetd.contact.radio import Radio
 from fleetd.contact.reach import Reach
-from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import LOOK_BACK, Outlook, Satellite, candidates_of, chart_of, passes_of
-from fleetd.contact.transmit import TransmitGate
-from fleetd.contact.tuning import Tuning
-from fleetd.contact.worker import Onward, Worker
-from fleetd.downlink.reception import Reception
-from fleetd.downlink.uplink import Uplink
+from fleetd.contact.worker import Worker
 from fleetd.errors import ElementsError
 from fleetd.hub import Hub
 from fleetd.orbit.passes import Pass
 from fleetd.orbit.skytrack import SkyChart
-from fleetd.orbit.trajectory import Trajectory
-from fleetd.records import Event, Severity
+from fleetd.records import Severity
 from fleetd.supervise import Progress
 
 log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
-_MARGIN = timedelta(seconds=30)  # of trajectory before and after a contact
 _SOON = timedelta(minutes=15)  # later than this after a contact, the antenna has long been parked
-_NEWS_S = 60.0  # what happened longer ago, as while the machine slept, is not announced any more
-
-
-@dataclass(frozen=True, slots=True)
-class ContactSite:
-    """What contacts are made of: satellites seen from a station through antennas."""
-
-    satellites: Sequence[Satellite]
-    outlook: Outlook
-    antennas: Mapping[str, Antenna]
-    settings: ContactsSettings
-    receptions: Mapping[str, Reception] = field(default_factory=dict)
-    """Where the frames of an antenna arrive, by its name, for those that have a TNC."""
-    radios: Mapping[str, Radio] = field(default_factory=dict)
-    """By antenna, where there is one."""
-    gates: Mapping[str, TransmitGate] = field(default_factory=dict)
-    """Before each of those radios' transmitters."""
-    uplinks: Mapping[str, Uplink] = field(default_factory=dict)
-    """The orders for each satellite that takes any, by its name."""
 
 
 class Contacts:
@@ -76,7 +48,7 @@ class Contacts:
         self._planning = False
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._search_due_s = float("-inf")
-        self._said: deque[tuple[str, str]] = deque(maxlen=1_000)
+        self._news = News(hub, progress.clock, site.settings.announce_s)
 
     # What is known
 
@@ -130,7 +102,7 @@ class Contacts:
             task.cancel()
         else:
             self._replan()
-        self._say(contact.antenna, "contact-cancelled", f"{contact_id}: by {by}", contact.candidate)
+        self._news.say(contact.antenna, "contact-cancelled", f"{contact_id}: by {by}", contact.candidate)
         return view(contact, "cancelled", f"by {by}")
 
     def renew(self, satellites: Sequence[Satellite]) -> None:
@@ -158,7 +130,7 @@ class Contacts:
                 while self._planning:
                     await self._solve()
                 self._start_due(tasks)
-                self._announce()
+                self._news.announce(self._diary.candidates)
                 await self._clock.sleep(_TICK_S)
 
     async def _search(self) -> None:
@@ -220,10 +192,10 @@ class Contacts:
                 reason = "; ".join(filter(None, ("its time went by", self._held_up(antenna))))
                 self._diary.ended(contact, "missed", reason)
                 text = f"{contact.id}: {reason}"
-                self._say(contact.antenna, "contact-missed", text, contact.candidate, Severity.WARNING)
+                self._news.say(contact.antenna, "contact-missed", text, contact.candidate, Severity.WARNING)
                 self._replan()
             elif now >= begin and self._free(antenna) and not self._held_up(antenna):
-                self._start(contact, antenna, tasks)
+                self._start(contact, tasks)
 
     def _free(self, antenna: Antenna) -> bool:
         return all(worker.contact.antenna != antenna.name for worker, _ in self._running.values())
@@ -235,94 +207,30 @@ class Contacts:
             return f"{antenna.name} is locked by {lock.who}: {lock.why}"
         return antenna.interlock.wind
 
-    def _start(self, contact: Contact, antenna: Antenna, tasks: asyncio.TaskGroup) -> None:
-        candidate = contact.candidate
+    def _start(self, contact: Contact, tasks: asyncio.TaskGroup) -> None:
+        satellite = self._satellites[contact.candidate.satellite]
         try:
-            sky = self._trajectory(candidate)
+            worker = self._site.worker(contact, satellite, self._following(contact), self._hub)
         except ElementsError as error:
             self._diary.ended(contact, "refused", str(error))
-            self._say(contact.antenna, "contact-refused", f"{contact.id}: {error}", candidate, Severity.WARNING)
+            text = f"{contact.id}: {error}"
+            self._news.say(contact.antenna, "contact-refused", text, contact.candidate, Severity.WARNING)
             self._replan()
             return
-        onward, downlink = self._onward(contact), self._downlink(contact, antenna, sky)
-        worker = Worker(contact, antenna, sky, self._hub, onward, downlink, self._tuning(contact, sky))
         task = tasks.create_task(worker.run(), name=f"contact-{contact.id}")
         self._running[contact.id] = (worker, task)
         self._diary.begun(contact)
         task.add_done_callback(lambda _: self._ended(worker))
 
-    def _trajectory(self, candidate: Candidate) -> Trajectory:
-        station = self._site.outlook.station
-        # Radio and TNC are at work as soon as the antenna takes up its position.
-        early_s = max((antenna.settings.pre_position_s for antenna in self._site.antennas.values()), default=0.0)
-        begin = candidate.begin - timedelta(seconds=early_s) - _MARGIN
-        return Trajectory.of(candidate.elements, station, begin, candidate.end + _MARGIN)
-
-    def _onward(self, contact: Contact) -> Onward | None:
+    def _following(self, contact: Contact) -> Contact | None:
         """The contact that follows on the same antenna, if it does so soon."""
         end = contact.candidate.end
         for other in self._diary.waiting():
-            candidate = other.candidate
-            if other.antenna == contact.antenna and end <= candidate.begin <= end + _SOON:
-                try:
-                    return Onward(self._trajectory(candidate), candidate.begin, candidate.end)
-                except ElementsError:
-                    return None  # it will be refused in its own time
+            if other.antenna == contact.antenna and end <= other.candidate.begin <= end + _SOON:
+                return other
         return None
-
-    def _downlink(self, contact: Contact, antenna: Antenna, sky: Trajectory) -> ContactDownlink:
-        satellite = self._satellites.get(contact.candidate.satellite)
-        downlink_hz = satellite.settings.downlink_hz if satellite else None
-        scene = ContactScene(contact, antenna, sky, downlink_hz, self._site.radios.get(antenna.name))
-        uplink, gate = self._site.uplinks.get(contact.candidate.satellite), self._site.gates.get(antenna.name)
-        orders = ContactUplink(uplink, ContactTransmit(gate, contact.id)) if uplink and gate else None
-        return ContactDownlink(self._site.receptions.get(antenna.name), scene, orders)
-
-    def _tuning(self, contact: Contact, sky: Trajectory) -> Tuning | None:
-        radio = self._site.radios.get(contact.antenna)
-        if radio is None:
-            return None
-        satellite = self._satellites[contact.candidate.satellite].settings
-        return Tuning(contact, satellite, sky, radio, self._site.gates[contact.antenna])
 
     def _ended(self, worker: Worker) -> None:
         self._running.pop(worker.contact.id, None)
         self._diary.ended(worker.contact, worker.outcome, worker.reason)
         self._replan()
-
-    # What the world is told
-
-    def _announce(self) -> None:
-        """Every pass is news, booked or not: soon, risen, highest, set."""
-        now = self._clock.now()
-        for candidate in self._diary.candidates:
-            if candidate.ghost:
-                continue
-            for name, when, lasting_s in self._news(candidate):
-                fresh = 0 <= (now - when).total_seconds() < lasting_s
-                if fresh and (candidate.id, name) not in self._said:
-                    self._said.append((candidate.id, name))
-                    text = f"{candidate.id}, up to {candidate.sat_pass.max_elevation_deg:.0f} degrees"
-                    self._say(candidate.satellite, name, text, candidate)
-
-    def _news(self, candidate: Candidate) -> list[tuple[str, datetime, float]]:
-        """What there is to tell of a pass, when it happens, and for how many seconds it is news."""
-        announce_s = self._site.settings.announce_s
-        return [
-            ("pass-soon", candidate.begin - timedelta(seconds=announce_s), announce_s),
-            ("pass-aos", candidate.begin, _NEWS_S),
-            ("pass-culmination", candidate.sat_pass.culmination, _NEWS_S),
-            ("pass-los", candidate.end, _NEWS_S),
-        ]
-
-    def _say(self, source: str, name: str, text: str, candidate: Candidate, severity: Severity = Severity.INFO) -> None:
-        event = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=source,
-            name=name,
-            text=text,
-            severity=severity,
-            detail={"contact": candidate.id, "satellite": candidate.satellite},
-        )
-        self._hub.publish(event)

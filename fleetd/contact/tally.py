@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from fleetd.contact.axis import Axes, AxisPath, SkyTrack
 from fleetd.contact.whereabouts import Measured
@@ -13,6 +14,11 @@ from fleetd.devices import AzEl
 _LAGGING_DEG = 0.1  # a plan that is farther off than this knows that the antenna cannot keep up
 _SETTLE_S = 2.0  # an antenna needs a moment to come to rest on a path that it has caught up with
 _MOST_TRACK_POINTS = 600
+
+
+def untracked(duration_s: float) -> dict[str, Any]:
+    """What the report says of a contact that never came so far as to have a path: all of it was off the beam."""
+    return {"samples": 0, "max_pointing_error_deg": None, "rms_pointing_error_deg": None, "off_beam_s": duration_s}
 
 
 @dataclass(slots=True)
@@ -71,6 +77,20 @@ class Tally:
         if error_deg > self.beam_width_deg / 2:
             self.off_beam_s += since_last_s
         self._note(measured)
+
+    def reported(self) -> dict[str, Any]:
+        """What the contact's report says of it, beside what the plan foresaw."""
+        return {
+            "samples": self.samples,
+            "samples_missing": self.missing,
+            "max_pointing_error_deg": self.max_error_deg,
+            "rms_pointing_error_deg": self.rms_error_deg,
+            "off_beam_s": self.off_beam_s,
+            "planned_off_beam_s": self.path.off_beam_s,
+            "planned_max_error_deg": self.path.max_error_deg,
+            "turn_rounds": self.path.turn_rounds,
+            "track": self.track,
+        }
 
     def _within(self, at: datetime) -> bool:
         return self.path.begin <= at <= self.path.end

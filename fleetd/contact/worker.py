@@ -6,28 +6,27 @@ between. On every way out the antenna is stopped, then parked unless somebody el
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import structlog
 
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.axis import Around, AxisPath, Pace, SkyTrack
 from fleetd.contact.booking import Candidate, Contact
+from fleetd.contact.chronicle import Chronicle
 from fleetd.contact.course import plan_axis_path
 from fleetd.contact.downlinking import ContactDownlink
 from fleetd.contact.leaving import seen_through
 from fleetd.contact.pursuit import aim
-from fleetd.contact.tally import Tally
+from fleetd.contact.tally import Tally, untracked
 from fleetd.contact.tuning import Tuning
 from fleetd.contact.whereabouts import Measured
 from fleetd.devices import AzEl
 from fleetd.errors import DeviceError, Refusal
 from fleetd.hub import Hub
-from fleetd.records import ContactReport, Event, Severity
+from fleetd.records import ContactReport, Severity
 
 log = structlog.get_logger(__name__)
 
@@ -68,12 +67,11 @@ class Worker:
         self._hub = hub
         self._onward = onward
         self._clock = antenna.clock
-        self._path: AxisPath | None = None
+        self._chronicle = Chronicle(contact, hub, antenna.clock)
         self._tally: Tally | None = None
         self._hindrance = ""
         self._trouble = ""
         self._stowed_s = 0.0
-        self._marks: deque[tuple[datetime, str, str]] = deque()
         self._started_at = self._clock.now()
         self._ahead_s = self._civil_ahead_s()
 
@@ -107,7 +105,7 @@ class Worker:
         due_s = self._clock.monotonic()
         latest_s = due_s + (self._candidate.end - self._clock.now()).total_seconds()
         while not self._is_over(latest_s):
-            self._pass_marks(self._clock.now())
+            self._chronicle.tell_what_has_come()
             self._watch_clock()
             await self._tick()
             due_s = max(due_s + period_s, self._clock.monotonic())
@@ -115,7 +113,7 @@ class Worker:
             wait_s = due_s - self._clock.monotonic()
             await self._clock.sleep(min(wait_s, left_s) if left_s > 0 else wait_s)
         self._watch_clock()
-        self._pass_marks(self._clock.now())
+        self._chronicle.tell_what_has_come()
         self._conclude()
 
     def _is_over(self, latest_s: float) -> bool:
@@ -131,10 +129,10 @@ class Worker:
         path = self._best_path(self._sky, begin, self._candidate.end, around)
         if path.off_beam_s >= path.duration_s:
             raise Refusal("unreachable", f"{self._antenna.name} cannot reach any part of this pass within its limits")
-        self._path, self._tally = path, Tally(self._sky, path, settings.beam_width_deg)
+        self._tally = Tally(self._sky, path, settings.beam_width_deg)
         if measured is not None:
             self._tally.set_out(measured.position, now, self._antenna.axes)
-        self._mark_pass(path)
+        self._chronicle.foresee(path)
 
     def _best_path(self, sky: SkyTrack, begin: datetime, end: datetime, around: Around) -> AxisPath:
         settings, axes = self._antenna.settings, self._antenna.axes
@@ -151,22 +149,21 @@ class Worker:
 
     async def _tick(self) -> None:
         """Measure, compare, and send the antenna ahead along its path."""
-        path, tally = self._path, self._tally
-        if path is None or tally is None:
+        tally = self._tally
+        if tally is None:
             raise RuntimeError("a contact is tracked before it is planned")
         if self._antenna.interlock.wind:
             tally.hindered()  # it is being stowed: where it points is nobody's error
         measured = await self._look()
-        period_s = max(
-            self._antenna.settings.tracking_period_s, self._antenna.thrift.interval_s(self._clock.monotonic())
-        )
+        now, period_s = self._clock.now(), self._antenna.settings.tracking_period_s
+        ahead_s = max(period_s, self._antenna.thrift.interval_s(self._clock.monotonic()))
         try:
-            await self._antenna.track(aim(path, self._clock.now(), period_s, self._antenna.axes), by=self.contact.id)
+            await self._antenna.track(aim(tally.path, now, ahead_s, self._antenna.axes), by=self.contact.id)
         except Refusal as no:
             if no.rule == "stopped":
                 raise
             if no.rule == "wind" and self._clock.now() >= self._candidate.begin:
-                self._stowed_s += self._antenna.settings.tracking_period_s
+                self._stowed_s += period_s
             self._hindered(no.reason)
         except DeviceError as error:
             self._hindered(str(error))
@@ -174,7 +171,7 @@ class Worker:
             if self._hindrance and measured is not None:
                 self._hindrance = ""
                 tally.set_out(measured.position, measured.at, self._antenna.axes)
-                self._say("contact-resumed", "the antenna follows again")
+                self._chronicle.say("contact-resumed", "the antenna follows again")
 
     async def _look(self) -> Measured | None:
         try:
@@ -196,7 +193,7 @@ class Worker:
             self._trouble = self._trouble or reason
         if not self._hindrance:
             self._hindrance = reason
-            self._say("contact-hindered", reason, Severity.WARNING)
+            self._chronicle.say("contact-hindered", reason, Severity.WARNING)
 
     # The ways out
 
@@ -204,7 +201,9 @@ class Worker:
         try:
             await seen_through(self._let_go(), name=f"{self.contact.id}-leave", within_s=_LEAVE_WITHIN_S)
         except (DeviceError, Refusal, TimeoutError) as error:
-            self._say("contact-left-unparked", f"the antenna was not stopped and parked: {error}", Severity.WARNING)
+            self._chronicle.say(
+                "contact-left-unparked", f"the antenna was not stopped and parked: {error}", Severity.WARNING
+            )
 
     async def _let_go(self) -> None:
         await self._antenna.stop(by=self.contact.id)
@@ -229,7 +228,7 @@ class Worker:
     def _finish(self) -> None:
         report = self._report()
         good = self.outcome == "worked"
-        self._say(
+        self._chronicle.say(
             "contact-ended",
             f"{self.outcome}: {self.reason}" if self.reason else self.outcome,
             Severity.INFO if good else Severity.WARNING,
@@ -237,7 +236,7 @@ class Worker:
         self._hub.publish(report)
 
     def _report(self) -> ContactReport:
-        candidate, path, tally = self._candidate, self._path, self._tally
+        candidate = self._candidate
         return ContactReport(
             at=self._clock.now(),
             clock_synced=self._clock.synced,
@@ -252,54 +251,13 @@ class Worker:
             max_elevation_deg=candidate.sat_pass.max_elevation_deg,
             started_at=self._started_at,
             ended_at=self._clock.now(),
-            samples=tally.samples if tally else 0,
-            samples_missing=tally.missing if tally else 0,
-            max_pointing_error_deg=tally.max_error_deg if tally else None,
-            rms_pointing_error_deg=tally.rms_error_deg if tally else None,
-            off_beam_s=tally.off_beam_s if tally else candidate.duration_s,
             stowed_s=round(self._stowed_s, 1),
-            planned_off_beam_s=path.off_beam_s if path else 0.0,
-            planned_max_error_deg=path.max_error_deg if path else None,
-            turn_rounds=path.turn_rounds if path else 0,
-            **self._downlink.reported(),
             elements_epoch=candidate.elements.epoch,
             elements_hash=candidate.elements.hash,
-            track=tally.track if tally else [],
+            **(self._tally.reported() if self._tally else untracked(candidate.duration_s)),
+            **self._downlink.reported(),
             **(self._tuning.reported() if self._tuning else {}),
         )
-
-    # What is told on the way
-
-    def _mark_pass(self, path: AxisPath) -> None:
-        sat_pass = self._candidate.sat_pass
-        self._say(
-            "contact-pre-position",
-            f"to azimuth {path.start.azimuth_deg:.0f}, elevation {path.start.elevation_deg:.0f}; "
-            f"at most {path.max_error_deg:.1f} degrees off foreseen",
-        )
-        self._marks.append((self._candidate.begin, "contact-aos", f"until {self._candidate.end:%H:%M:%S} UTC"))
-        if self._candidate.begin <= sat_pass.culmination <= self._candidate.end:
-            text = f"at {sat_pass.max_elevation_deg:.0f} degrees"
-            self._marks.append((sat_pass.culmination, "contact-culmination", text))
-        self._marks.append((self._candidate.end, "contact-los", ""))
-
-    def _pass_marks(self, now: datetime) -> None:
-        while self._marks and self._marks[0][0] <= now:
-            _, name, text = self._marks.popleft()
-            self._say(name, text)
-
-    def _say(self, name: str, text: str, severity: Severity = Severity.INFO) -> None:
-        detail: dict[str, Any] = {"contact": self.contact.id, "satellite": self._candidate.satellite}
-        event = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=self._antenna.name,
-            name=name,
-            text=f"{self.contact.id}: {text}" if text else self.contact.id,
-            severity=severity,
-            detail=detail,
-        )
-        self._hub.publish(event)
 
     # Time
 
@@ -309,7 +267,7 @@ class Worker:
         if abs(step_s := ahead_s - self._ahead_s) > _CLOCK_STEP_S:
             text = f"the clock was set by {step_s:+.1f} s in mid contact"
             self._trouble = self._trouble or text
-            self._say("clock-stepped", text, Severity.WARNING)
+            self._chronicle.say("clock-stepped", text, Severity.WARNING)
         self._ahead_s = ahead_s
 
     def _civil_ahead_s(self) -> float:

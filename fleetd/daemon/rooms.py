@@ -11,7 +11,8 @@ from fleetd.alarms import Alarms
 from fleetd.clock import Clock
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.contact.antenna import ROTATOR_BACKOFF, Antenna
-from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.contacts import Contacts
+from fleetd.contact.contactsite import ContactSite
 from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.motorwatch import MotorWatch
 from fleetd.contact.preamp import Preamp

@@ -13,7 +13,8 @@ from itertools import pairwise
 import pytest
 from contact_bench import ELEMENTS, Bench, bench
 
-from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.contacts import Contacts
+from fleetd.contact.contactsite import ContactSite
 from fleetd.contact.diary import Diary
 from fleetd.contact.planner import Stage
 from fleetd.contact.settings import ContactsSettings

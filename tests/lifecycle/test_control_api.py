@@ -24,7 +24,8 @@ from fleetd.alarms import Alarms
 from fleetd.archive.archive import Archive
 from fleetd.archive.settings import ArchiveSettings
 from fleetd.contact.antenna import Antenna
-from fleetd.contact.contacts import Contacts, ContactSite
+from fleetd.contact.contacts import Contacts
+from fleetd.contact.contactsite import ContactSite
 from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.settings import AntennaSettings, ContactsSettings, DirectionSettings, SlewSettings
 from fleetd.contact.sky import Outlook, Satellite
