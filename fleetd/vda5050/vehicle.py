@@ -7,15 +7,12 @@ to which the robot is on its way.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
-from msgspec import UNSET
 
 from fleetd.clock import Clock
-from fleetd.devices import ActionSpec
 from fleetd.records import DeviceState, Quality, Reading, Stage, Value
 from fleetd.robots.fleet import Member
 from fleetd.robots.settings import Place
@@ -35,12 +32,13 @@ from fleetd.vda5050.messages import (
     read_order,
 )
 from fleetd.vda5050.order import Ground, OrderBook, Rejected, warning
+from fleetd.vda5050.parameters import arguments, parameters_fault
 from fleetd.vda5050.settings import Vda5050Settings
+from fleetd.vda5050.standing import stands_near
 from fleetd.vda5050.state import Origin, Seen
 
 log = structlog.get_logger(__name__)
 
-_NEAR_M = 3.0  # how near a node's position counts as on it, where the master control allows no deviation itself
 _BY_COMMAND = {"startPause": "hold", "stopPause": "resume", "stop": "stop"}
 
 
@@ -139,7 +137,8 @@ class Vehicle:
                 self.book.passed(node)
                 self.look()
                 for action in () if self.book.cancelling else node.actions:
-                    await self._perform(action)
+                    await self._perform(action, action.action_type, arguments(action))
+                    self.look()
             elif node is None:
                 self._conclude()
                 await self._hear()
@@ -191,19 +190,13 @@ class Vehicle:
             self.changed.set()
 
     def _stands_on(self, node: Node) -> bool:
-        seen, place = self.seen, self._world.places.get(node.node_id)
-        if self.reading is None or seen.driving:
+        if self.reading is None:
             return False
+        seen, place, origin = self.seen, self._world.places.get(node.node_id), self._world.origin
         if place is not None and seen.stands_at(place.stop):
             return True
-        here, position = seen.xy_m(self._world.origin), node.node_position
-        if here is None or position is UNSET or position.map_id != self._world.origin.map_id:
-            return False
-        if self.book.nodes and node is not self.book.nodes[0]:
-            return False
-        allowed = position.allowed_deviation_xy
-        near_m = allowed if allowed is not UNSET and allowed > 0 else _NEAR_M
-        return math.hypot(position.x - here[0], position.y - here[1]) <= near_m
+        is_next = not self.book.nodes or node is self.book.nodes[0]
+        return is_next and stands_near(node, seen, origin)
 
     async def _hear(self) -> None:
         self._news.clear()
@@ -217,13 +210,6 @@ class Vehicle:
 
     # Actions
 
-    async def _perform(self, action: Action) -> None:
-        self.book.mark(action, "RUNNING")
-        self.look()
-        result = await self._world.errands.carry_out(self.member.name, action.action_type, _arguments(action))
-        self.book.mark(action, "FINISHED" if result.stage is Stage.SUCCEEDED else "FAILED", result.reason)
-        self.look()
-
     async def _instant(self, action: Action) -> None:
         match action.action_type:
             case "cancelOrder":
@@ -235,7 +221,7 @@ class Vehicle:
                 self.wants_factsheet = True
                 self.book.mark(action, "FINISHED")
             case known if known in _BY_COMMAND:
-                await self._command(action, _BY_COMMAND[known], {})
+                await self._perform(action, _BY_COMMAND[known], {})
             case _:
                 await self._other(action)
         self.look()
@@ -245,9 +231,9 @@ class Vehicle:
             self.book.mark(action, "FAILED", wrong)
             self.book.report(warning(INSTANT_ACTION, wrong, {"actionId": action.action_id, "topic": "instantActions"}))
         else:
-            await self._command(action, action.action_type, _arguments(action))
+            await self._perform(action, action.action_type, arguments(action))
 
-    async def _command(self, action: Action, name: str, args: Mapping[str, Value]) -> None:
+    async def _perform(self, action: Action, name: str, args: Mapping[str, Value]) -> None:
         self.book.mark(action, "RUNNING")
         self.look()
         result = await self._world.errands.carry_out(self.member.name, name, args)
@@ -285,26 +271,4 @@ class Vehicle:
         spec = self.member.actions.get(action.action_type)
         if spec is None or action.action_type in ERRANDS:
             return f"the robot performs no {action.action_type}"
-        return _parameters_fault(action, spec)
-
-
-def _parameters_fault(action: Action, spec: ActionSpec) -> str:
-    given = {parameter.key: parameter.value for parameter in action.action_parameters}
-    wanted = {argument.name: argument for argument in spec.arguments}
-    if set(given) != set(wanted):
-        return f"{action.action_type} takes the parameters {', '.join(wanted) or 'none'}"
-    for name, argument in wanted.items():
-        value = given[name]
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not argument.minimum <= value <= argument.maximum or (argument.whole and value % 1):
-            return f"{name} must be from {argument.minimum:g} to {argument.maximum:g}"
-    return ""
-
-
-def _arguments(action: Action) -> dict[str, Value]:
-    """Parameters as a command's arguments; JSON knows no difference between 3 and 3.0."""
-    args: dict[str, Value] = {}
-    for parameter in action.action_parameters:
-        value = parameter.value
-        args[parameter.key] = int(value) if isinstance(value, float) and value.is_integer() else value
-    return args
+        return parameters_fault(action, spec)
