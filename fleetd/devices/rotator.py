@@ -6,7 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from fleetd.errors import Refusal
+from fleetd.errors import BadReply, Refusal
+
+_BEYOND_STOP_DEG = 15.0  # a controller may show itself a little past its stops; more is a garbled answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ class RotatorLimits:
             if not low_deg <= angle_deg <= high_deg:
                 limits = f"the controller's {low_deg:g} to {high_deg:g}"
                 raise Refusal("controller-limits", f"{name} {angle_deg:g} is outside {limits}")
+
+    def believe(self, shown: AzEl, answered: str) -> AzEl:
+        """Let pass a position that the controller can have. Raises BadReply for one that lies well past its stops."""
+        beyond = _BEYOND_STOP_DEG
+        azimuth = self.azimuth_min_deg - beyond <= shown.azimuth_deg <= self.azimuth_max_deg + beyond
+        elevation = self.elevation_min_deg - beyond <= shown.elevation_deg <= self.elevation_max_deg + beyond
+        if not (azimuth and elevation):
+            raise BadReply("the controller gave an angle beyond its limits; are they set right?", answered=answered)
+        return shown
 
 
 @runtime_checkable

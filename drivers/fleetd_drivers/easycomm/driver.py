@@ -13,15 +13,13 @@ from pydantic import Field, model_validator
 
 from fleetd.clock import Clock
 from fleetd.devices import AzEl, DriverSpec, RotatorLimits
-from fleetd.errors import BadReply, Declined
+from fleetd.errors import Declined
 from fleetd.link.ports import Ports
 from fleetd.link.turns import Turns
 from fleetd.link.url import LinkUrl
 from fleetd.link.words import LastWords
 from fleetd.settings import Settings
 from fleetd_drivers.easycomm import wire
-
-_BEYOND_STOP_DEG = 15.0  # a controller may show itself a little past its stops; more is a garbled answer
 
 Angle = Annotated[float, Field(ge=-360, le=720)]
 
@@ -115,13 +113,7 @@ class Easycomm:
         return said
 
     def _checked(self, at: AzEl) -> AzEl:
-        limits, beyond = self.limits, _BEYOND_STOP_DEG
-        azimuth = limits.azimuth_min_deg - beyond <= at.azimuth_deg <= limits.azimuth_max_deg + beyond
-        elevation = limits.elevation_min_deg - beyond <= at.elevation_deg <= limits.elevation_max_deg + beyond
-        if not (azimuth and elevation):
-            answered = f"AZ{at.azimuth_deg:g} EL{at.elevation_deg:g}"
-            raise BadReply("the controller gave an angle beyond its limits; are they set right?", answered=answered)
-        return at
+        return self.limits.believe(at, f"AZ{at.azimuth_deg:g} EL{at.elevation_deg:g}")
 
     @property
     def _within_s(self) -> float:

@@ -13,8 +13,9 @@ from fleetd.devices import DriverSpec
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
 from fleetd.settings import PositiveSeconds
-from fleetd_drivers.modbus.device import MapDevice, Unit
-from fleetd_drivers.modbus.line import SCHEMES, bus_for
+from fleetd_drivers.modbus.connecting import map_device
+from fleetd_drivers.modbus.device import MapDevice
+from fleetd_drivers.modbus.line import SCHEMES
 from fleetd_drivers.modbus.profile import load_profile
 from fleetd_drivers.modbus.settings import ModbusSettings
 
@@ -35,12 +36,11 @@ class LittleDonkeySettings(ModbusSettings):
 @asynccontextmanager
 async def connect(ports: Ports, url: LinkUrl, settings: LittleDonkeySettings, clock: Clock) -> AsyncIterator[MapDevice]:
     """A robot that has proved to be one. Raises DeviceError, and ConfigError for a bad map."""
-    profile = load_profile(settings.map)
-    async with bus_for(ports, url) as bus:
-        robot = MapDevice(profile, Unit(bus, settings.unit, settings.timeout_ms / 1000), clock)
+    async with map_device(ports, url, settings, clock) as robot:
         await robot.identify()
-        if settings.heartbeat_timeout_ms is not None and profile.map.heartbeat is not None:
-            await robot.set(profile.map.heartbeat.timeout_ms, settings.heartbeat_timeout_ms)
+        heartbeat = robot.profile.map.heartbeat
+        if settings.heartbeat_timeout_ms is not None and heartbeat is not None:
+            await robot.set(heartbeat.timeout_ms, settings.heartbeat_timeout_ms)
         yield robot
 
 

@@ -9,9 +9,9 @@ from fleetd.clock import Clock
 from fleetd.devices import DriverSpec, LinkQuality, Sample
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl
-from fleetd_drivers.modbus.device import MapDevice, Unit
-from fleetd_drivers.modbus.line import SCHEMES, bus_for
-from fleetd_drivers.modbus.profile import load_profile
+from fleetd_drivers.modbus.connecting import map_device
+from fleetd_drivers.modbus.device import MapDevice
+from fleetd_drivers.modbus.line import SCHEMES
 from fleetd_drivers.modbus.settings import ModbusSettings
 
 
@@ -44,9 +44,7 @@ async def connect(
     ports: Ports, url: LinkUrl, settings: ModbusSensorSettings, clock: Clock
 ) -> AsyncIterator[ModbusSensor]:
     """The device behind `url`. Raises DeviceError, and ConfigError for a bad map."""
-    profile = load_profile(settings.map)
-    async with bus_for(ports, url) as bus:
-        device = MapDevice(profile, Unit(bus, settings.unit, settings.timeout_ms / 1000), clock)
+    async with map_device(ports, url, settings, clock) as device:
         await device.identify()
         yield ModbusSensor(device)
 

@@ -16,9 +16,9 @@ from fleetd.link.url import LinkUrl
 from fleetd.registers.model import RegisterMap
 from fleetd.settings import Settings
 from fleetd_drivers.modbus.bus import Lane
-from fleetd_drivers.modbus.device import MapDevice, Unit
-from fleetd_drivers.modbus.line import SCHEMES, bus_for
-from fleetd_drivers.modbus.profile import load_profile
+from fleetd_drivers.modbus.connecting import map_device
+from fleetd_drivers.modbus.device import MapDevice
+from fleetd_drivers.modbus.line import SCHEMES
 
 MAP = "modbus-switch"
 _OUTPUT, _CONTACT = "output", "contact"
@@ -62,10 +62,8 @@ async def connect(
     ports: Ports, url: LinkUrl, settings: ModbusSwitchSettings, clock: Clock
 ) -> AsyncIterator[ModbusSwitch]:
     """A board that answers. Raises DeviceError, and ConfigError for a map that describes no switch."""
-    profile = load_profile(settings.map)
-    async with bus_for(ports, url) as bus:
-        device = MapDevice(profile, Unit(bus, settings.unit, settings.timeout_ms / 1000), clock)
-        switch = ModbusSwitch(device, profile.map)
+    async with map_device(ports, url, settings, clock) as device:
+        switch = ModbusSwitch(device, device.profile.map)
         await switch.is_on()
         yield switch
 

@@ -18,8 +18,6 @@ from fleetd.link.words import LastWords
 from fleetd_drivers.spid import wire
 from fleetd_drivers.spid.settings import BothAxesSettings, Md01Settings, Rot1Settings, Rot2Settings
 
-_BEYOND_STOP_DEG = 15.0  # a controller may show itself a little past its stops; more is a garbled answer
-
 
 class Spid:
     """One controller on one link."""
@@ -88,13 +86,7 @@ class Spid:
                 return position
 
     def _checked(self, at: AzEl, exchange: Exchange) -> AzEl:
-        limits, beyond = self.limits, _BEYOND_STOP_DEG
-        azimuth = limits.azimuth_min_deg - beyond <= at.azimuth_deg <= limits.azimuth_max_deg + beyond
-        elevation = limits.elevation_min_deg - beyond <= at.elevation_deg <= limits.elevation_max_deg + beyond
-        if not (azimuth and elevation):
-            answered = f"{at.azimuth_deg:g} {at.elevation_deg:g} in {exchange.heard.hex(' ')}"
-            raise BadReply("the controller gave an angle beyond its limits; are they set right?", answered=answered)
-        return at
+        return self.limits.believe(at, f"{at.azimuth_deg:g} {at.elevation_deg:g} in {exchange.heard.hex(' ')}")
 
 
 @asynccontextmanager
