@@ -74,12 +74,14 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/python docs/supported.py --check && echo "supported devices: ok"
 	@$(BIN)/python docs/messages.py --check && echo "messages: ok"
 	@$(BIN)/python docs/register_maps.py --check && echo "register maps: ok"
+	@$(BIN)/python docs/index.py --check && echo "index of the pages: ok"
 
 hil: $(READY)  ## every scenario in virtual time, judged from outside (three minutes); ARGS=--processes for real ones
 	@$(BIN)/fleethil run hil/scenarios/*.yaml $(ARGS)
 
-man: $(READY)  ## man pages and the command reference, from the programs' own help
+man: $(READY)  ## man pages and the command reference, from the programs' own help; the index of the pages
 	@$(BIN)/python docs/man/build.py
+	@$(BIN)/python docs/index.py
 
 format: $(READY)  ## put the formatting right
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
