@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -29,13 +29,12 @@ LOOK_AGAIN_S = 0.02
 class Bench:
     """Sims and the ports at which they are reached, served while the context of `open` lasts."""
 
-    def __init__(self, clock: Clock, tasks: asyncio.TaskGroup, seed: int, look_again_s: float) -> None:
+    def __init__(self, clock: Clock, seed: int, look_again_s: float) -> None:
         self.clock = clock
         self._look_again_s = look_again_s
-        self._tasks = tasks
         self._draw = random.Random(seed)
         self._ports: list[tuple[Stand, Port]] = []
-        self._running: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()  # what has to be looked at
 
     @classmethod
     @asynccontextmanager
@@ -43,15 +42,14 @@ class Bench:
         """A bench that serves until the context ends; the ports are gone afterwards."""
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
-            bench = cls(clock, tasks, seed, look_again_s)
-            bench._spawn(bench._watch())
+            bench = cls(clock, seed, look_again_s)
+            watching = tasks.create_task(bench._watch(), name="bench")
             try:
                 yield bench
             except Exception as error:  # noqa: BLE001  # raised again below, where no group wraps it
                 failure = error
             finally:
-                for task in bench._running:
-                    task.cancel()
+                watching.cancel()
                 for _, port in bench._ports:
                     await port.close()
         if failure is not None:
@@ -71,26 +69,36 @@ class Bench:
         """Break something now or later; see `faults` for how it is written. Raises ConfigError."""
         sim.faults.inject(spec, self.clock.monotonic())
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        task = self._tasks.create_task(work, name="bench")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
     def _stand(self, sim: Sim, pace: Pace) -> Stand:
         sim.faults.learn(line.FAULTS)
-        return Stand(sim, self.clock, self._spawn, pace, random.Random(self._draw.random()))
+        sim.faults.listeners.append(self._changed.set)
+        return Stand(sim, self.clock, pace, random.Random(self._draw.random()))
 
     async def _serve(self, stand: Stand, port: Port) -> Port:
         await port.plug()
         self._ports.append((stand, port))
+        self._changed.set()
         return port
 
     async def _watch(self) -> None:
+        """Look at all after each change, and in between at those where something may happen by itself."""
         while True:
+            self._changed.clear()
             for stand, port in list(self._ports):
-                if stand.fault("unplug") is not None:
-                    await port.unplug()
-                    continue
-                await port.plug()
-                port.watch(stalled=stand.fault("stall") is not None)
-            await asyncio.sleep(self._look_again_s)
+                await _look(stand, port)
+            while not self._changed.is_set():
+                lively = [(stand, port) for stand, port in self._ports if port.restless or stand.lively]
+                if not lively:
+                    await self._changed.wait()
+                    break
+                await asyncio.sleep(self._look_again_s)
+                for stand, port in lively:
+                    await _look(stand, port)
+
+
+async def _look(stand: Stand, port: Port) -> None:
+    if stand.fault("unplug") is not None:
+        await port.unplug()
+        return
+    await port.plug()
+    port.watch(stalled=stand.fault("stall") is not None)

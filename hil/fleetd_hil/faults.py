@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from fleetd.errors import ConfigError
@@ -42,12 +42,18 @@ class Fault:
 
 
 class Faults:
-    """The faults of one sim or line. Cheap to ask while nothing is broken."""
+    """The faults of one sim or line; false while there is none. Cheap to ask while nothing is broken."""
 
     def __init__(self, kinds: Iterable[FaultKind]) -> None:
         self.kinds: dict[str, FaultKind] = {}
+        self.listeners: list[Callable[[], None]] = []
+        """Told when faults are injected or cleared; not when one begins or ends by itself."""
         self._faults: list[Fault] = []
         self.learn(kinds)
+
+    def __bool__(self) -> bool:
+        """Whether there are any, or were until now, or will be."""
+        return bool(self._faults)
 
     def learn(self, kinds: Iterable[FaultKind]) -> None:
         """Know these kinds, too."""
@@ -70,11 +76,17 @@ class Faults:
             start_s + float(match["lasting"]) if match["lasting"] else math.inf,
         )
         self._faults.append(fault)
+        self._tell()
         return fault
 
     def clear(self, name: str) -> None:
         """End every fault of this name, now and to come."""
         self._faults = [fault for fault in self._faults if fault.name != name]
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in self.listeners:
+            listener()
 
     def value(self, name: str, at_s: float, unit: int | None = None) -> float | None:
         """The value of the fault `name` if it holds at `at_s` (for `unit`), else None."""
@@ -85,6 +97,9 @@ class Faults:
 
     def edges(self, from_s: float, to_s: float) -> Iterator[float]:
         """The instants in (`from_s`, `to_s`] at which faults begin or end, in order, and `to_s` itself last."""
+        if not self._faults:
+            yield to_s
+            return
         times = {time for fault in self._faults for time in (fault.start_s, fault.end_s) if from_s < time < to_s}
         yield from sorted(times)
         yield to_s

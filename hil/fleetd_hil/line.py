@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fleetd.clock import Clock
 from fleetd_hil.faults import FaultKind
-from fleetd_hil.sim import Answer, Sim, Speaker
+from fleetd_hil.sim import Answer, Sim
+
+_HAIR_S = 0.000_01  # a timer may be so much early
 
 FAULTS = (
     FaultKind("unplug", "the port vanishes while the fault lasts, and comes back; a pty under another number"),
@@ -45,17 +47,22 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """A sim on the bench, with all that a conversation with it needs. `spawn` runs what the bench will wait for."""
+    """A sim on the bench, with all that a conversation with it needs."""
 
     sim: Sim
     clock: Clock
-    spawn: Callable[[Coroutine[object, object, None]], None]
     pace: Pace
     draw: random.Random
 
+    @property
+    def lively(self) -> bool:
+        """Whether something may happen here that nobody asked for."""
+        return bool(self.sim.faults) or bool(getattr(self.sim, "speaks_unasked", False))
+
     def fault(self, name: str) -> float | None:
         """The value of a fault if it holds now."""
-        return self.sim.faults.value(name, self.clock.monotonic())
+        faults = self.sim.faults
+        return faults.value(name, self.clock.monotonic()) if faults else None
 
 
 class Line:
@@ -66,7 +73,7 @@ class Line:
     ) -> None:
         self._stand = stand
         self._feed = stand.sim.attach()
-        self._speaks = isinstance(stand.sim, Speaker)
+        self._speaks = getattr(stand.sim, "speaks_unasked", False)
         self._send = send
         self._hang_up = hang_up
         self._due: deque[tuple[float, bytes | None]] = deque()
@@ -97,16 +104,26 @@ class Line:
                 self._answer(said, at_s, at_s)
 
     def _answer(self, answer: Answer, at_s: float, heard_s: float) -> None:
-        if self._stand.draw.random() < (self._stand.fault("drop") or 0.0):
+        start_s = heard_s + answer.after_s
+        if not self._stand.sim.faults:
+            self._last_answer = answer.data
+            self._queue(answer.data, at_s, start_s)
+        elif not self._answer_badly(answer, at_s, start_s):
             return
-        start_s = heard_s + answer.after_s + (self._stand.fault("delay") or 0.0)
+        if answer.hang_up:
+            self._out(None, max(start_s, self._free_at_s), at_s)
+
+    def _answer_badly(self, answer: Answer, at_s: float, start_s: float) -> bool:
+        """The same on a line that is not what it should be; returns whether the answer gets through."""
+        if self._stand.draw.random() < (self._stand.fault("drop") or 0.0):
+            return False
+        start_s += self._stand.fault("delay") or 0.0
         if self._stand.fault("foreign") is not None and self._last_answer:
             self._queue(self._last_answer, at_s, start_s)
         self._last_answer = answer.data
         noise = self._stand.draw.randbytes(int(self._stand.fault("noise") or 0))
         self._queue(noise + self._garbled(answer.data), at_s, start_s)
-        if answer.hang_up:
-            self._out(None, max(start_s, self._free_at_s), at_s)
+        return True
 
     def _garbled(self, data: bytes) -> bytes:
         share = self._stand.fault("garble") or 0.0
@@ -127,18 +144,21 @@ class Line:
             return
         self._due.append((due_s, data))
         if len(self._due) == 1:
-            self._stand.spawn(self._deliver())
+            self._stand.clock.call_at(due_s, self._deliver)
 
-    async def _deliver(self) -> None:
+    def _deliver(self) -> None:
+        """Say what is due, in order; the next one has its own time."""
+        clock = self._stand.clock
         while self._due:
             due_s, data = self._due[0]
-            if (wait_s := due_s - self._stand.clock.monotonic()) > 0:
-                await self._stand.clock.sleep(wait_s)
-            elif self._stand.fault("stall") is not None:
-                await self._stand.clock.sleep(0.02 * self._stand.clock.rate)
-            else:
-                self._do(data)
-                self._due.popleft()
+            if due_s > (now_s := clock.monotonic()) + _HAIR_S * clock.rate:
+                clock.call_at(due_s, self._deliver)
+                return
+            if self._stand.fault("stall") is not None:
+                clock.call_at(now_s + 0.02 * clock.rate, self._deliver)
+                return
+            self._do(data)
+            self._due.popleft()
 
     def _do(self, data: bytes | None) -> None:
         """Send, or hang up where there is nothing to send."""

@@ -21,6 +21,9 @@ from fleetd_hil.line import Line, Stand
 class Port(Protocol):
     """A place at which a sim is reached."""
 
+    restless: bool
+    """Whether it must be watched even while nothing is broken."""
+
     @property
     def address(self) -> str:
         """A path, or host:port, as it stands behind the scheme of a link URL."""
@@ -39,12 +42,14 @@ class Port(Protocol):
         ...
 
     def watch(self, *, stalled: bool) -> None:
-        """Listen, or stop listening while the far end hangs; called some fifty times a second."""
+        """Listen, or stop listening while the far end hangs; called some fifty times a second where it must be."""
         ...
 
 
 class PtyPort:
     """A sim behind a pseudo-terminal, and behind the symbolic link `link` if a stable name is wanted."""
+
+    restless = True  # the kernel does not tell when a program opens it
 
     def __init__(self, stand: Stand, link: Path | None = None) -> None:
         self.path = ""
@@ -158,6 +163,8 @@ def _opened(master: int) -> bool:
 
 class TcpPort:
     """A sim behind a TCP port; any number of programs may connect. Port 0 finds a free one and keeps it."""
+
+    restless = False
 
     def __init__(self, stand: Stand, host: str, port: int) -> None:
         self.host = host

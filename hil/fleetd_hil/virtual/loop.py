@@ -42,6 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._ordinals = itertools.count()
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._cancelled = 0
+        self._still = 1  # descriptors at which nothing can happen by itself: the loop's own, and listening ones
         super().__init__()
         self.set_task_factory(self._numbered)
         self.network = Network(self)
@@ -88,9 +89,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         while timers and timers[0][2].cancelled():
             self._take_first()
             self._cancelled -= 1
-        self._process_events(self._selector.select(0 if timers else _STUCK_S))  # type: ignore[attr-defined]
-        if ready:
-            return
+        if len(self._selector.get_map()) > self._still or not timers:  # type: ignore[attr-defined]
+            self._process_events(self._selector.select(0 if timers else _STUCK_S))  # type: ignore[attr-defined]
+            if ready:
+                return
         if not timers:
             raise Overdue("nothing can happen in this world any more: everybody waits for somebody else")
         if time.monotonic() > self._give_up_at_s:
@@ -103,6 +105,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timer = heapq.heappop(self._timers)[2]
         timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
         return timer
+
+    def _start_serving(self, *arguments: Any, **more: Any) -> None:
+        """Who connects to it from here has a descriptor of his own, which is one too many to be still."""
+        self._still += 1
+        super()._start_serving(*arguments, **more)  # type: ignore[misc]
+
+    def _stop_serving(self, sock: Any) -> None:
+        self._still -= 1
+        super()._stop_serving(sock)  # type: ignore[misc]
 
     # Tasks and futures
 
@@ -174,11 +185,25 @@ class LoopClock(Sleeping):
 
     async def sleep(self, delay_s: float) -> None:
         """Return after so many seconds."""
-        await asyncio.sleep(max(0.0, delay_s))
+        if delay_s <= 0:
+            await asyncio.sleep(0)
+            return
+        woken = self._loop.create_future()
+        timer = self._loop.call_at(self._loop.time() + delay_s, _wake, woken)
+        try:
+            await woken
+        except asyncio.CancelledError:
+            timer.cancel()
+            raise
 
     def call_at(self, due_s: float, act: Callable[[], None]) -> None:
         """Call `act` once `monotonic()` has reached `due_s`."""
         self._loop.call_at(due_s, act)
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
 
 
 def _carry_out(done: asyncio.Future[Any], func: Callable[..., Any], args: Mapping[int, Any] | tuple[Any, ...]) -> None:
