@@ -6,6 +6,7 @@ that siblings live; a bug escapes it and ends the process, which systemd starts 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -117,6 +118,7 @@ class Supervision:
                     self.failed(device, _first(group).named(device.name))
                 finally:
                     device.driver = None
+                heed_cancellation()
                 await self._pause(device)
         finally:
             self.progress.done(device.name)
@@ -158,6 +160,17 @@ class Supervision:
         wait_s = device.backoff.wait_s(max(1, device.failures))
         self.progress.beat(device.name, within_s=wait_s + 60.0)
         await self.clock.sleep(wait_s)
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError if this task was cancelled and did not hear of it; for loops that outlive failures.
+
+    A TaskGroup of Python before 3.13 raises nothing but the failure of a child that fails in the turn in which its
+    parent is cancelled (CPython's issue 116720), and whoever goes on after a failure would go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _state_after(device: Device, error: DeviceError) -> DeviceState:

@@ -123,15 +123,18 @@ class WindWatch:
 
     async def _stow(self) -> None:
         """Demand it at once, and again whenever the antenna turns out not to be on its way there."""
+        failures = 0
         while True:
             await self._high.wait()
             pause_s = _AGAIN_S
             if not self._antenna.stowing:
                 try:
                     await self._antenna.stow()
+                    failures = 0
                 except (DeviceError, Refusal) as error:
-                    pause_s = _TRY_AGAIN_S
-                    log.warning("antenna is not stowed", antenna=self._antenna.name, reason=str(error))
+                    pause_s, failures = _TRY_AGAIN_S, failures + 1
+                    say = log.warning if failures == 1 else log.debug
+                    say("antenna is not stowed", antenna=self._antenna.name, reason=str(error), failures=failures)
             await self._clock.sleep(pause_s)
 
     def _say(self, name: str, text: str, severity: Severity) -> None:

@@ -19,7 +19,7 @@ from fleetd.clock import Clock, join_clock_words, parse_clock
 from fleetd.config.elements import element_faults
 from fleetd.config.site import Site, load_site
 from fleetd.daemon.house import live
-from fleetd.daemon.loop import loop_factory, spare_the_collector
+from fleetd.daemon.loop import give_memory_back, loop_factory, spare_the_collector
 from fleetd.daemon.orders import Order, Orders, Reload
 from fleetd.errors import ConfigError, FleetError
 from fleetd.log import set_up_logging
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_up_logging(site.log.level)
     try:
         spare_the_collector()
+        give_memory_back()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(run(site, clock, options.config, options.hil))
     except* FleetError as group:

@@ -47,6 +47,7 @@ from fleetd.relay.uplink import Uplink
 from fleetd.store.outbox import age_s
 from fleetd.store.rows import Row
 from fleetd.store.store import Store
+from fleetd.supervise import heed_cancellation
 
 log = structlog.get_logger(__name__)
 
@@ -189,6 +190,7 @@ class Relay:
                 await self._session(tasks)
             except* (UplinkLost, StoreError) as group:
                 self._failed(_first(group))
+            heed_cancellation()
             await self._clock.sleep(self._turns.backoff_s())
 
     async def _session(self, tasks: asyncio.TaskGroup) -> None:

@@ -26,8 +26,12 @@ IN_A_TURN = 20
 BYTES_PER_S = 125_000.0  # a megabit a second
 
 
-async def one_partition(one: Site, line: PoorLine, turn: int, longest_s: float, chance: random.Random) -> float:
-    """Say something, cut the line in the midst of it, say more; returns how long after its return all was well."""
+async def one_partition(
+    one: Site, line: PoorLine, turn: int, longest_s: float, chance: random.Random
+) -> tuple[float, float]:
+    """Say something, cut the line in the midst of it, say more; returns how long after its return the broker
+    acknowledged again, and how long until nothing waited any more.
+    """
     first = 2 * IN_A_TURN * turn
     say(one, first)
     await asyncio.sleep(chance.uniform(0.0, 0.5))
@@ -35,9 +39,11 @@ async def one_partition(one: Site, line: PoorLine, turn: int, longest_s: float, 
     say(one, first + IN_A_TURN)
     await asyncio.sleep(longest_s * (1 - turn % 4 / 4) * chance.uniform(0.8, 1.0))  # each fourth is a long one
     line.cut = False
-    back_s = asyncio.get_running_loop().time()
+    back_s, before = asyncio.get_running_loop().time(), one.relay.status()
+    await one.until(lambda: one.relay.status().acked > before.acked)
+    healthy_s = asyncio.get_running_loop().time() - back_s
     await one.acked()
-    return asyncio.get_running_loop().time() - back_s
+    return healthy_s, asyncio.get_running_loop().time() - back_s
 
 
 def say(one: Site, first: int) -> None:
@@ -58,7 +64,7 @@ def found(broker: FakeBroker, made: int) -> dict[str, int]:
 
 
 async def main(folder: Path, loss: float, delay_s: float, partitions: int, longest_s: float) -> dict[str, Any]:
-    chance, healthy_s = random.Random(8), []
+    chance, times_s = random.Random(8), []
     with poor_line() as line:
         line.loss, line.delay_s, line.bytes_per_s = loss, delay_s, BYTES_PER_S
         async with fake_broker(host=HERE) as broker:
@@ -66,11 +72,19 @@ async def main(folder: Path, loss: float, delay_s: float, partitions: int, longe
             async with site(folder, url, clock=SystemClock()) as one:
                 await one.acked()
                 for turn in range(partitions):
-                    healthy_s.append(await one_partition(one, line, turn, longest_s, chance))
-                    sys.stderr.write(f"{turn} healthy after {healthy_s[-1]:.1f} s\n")
+                    times_s.append(await one_partition(one, line, turn, longest_s, chance))
+                    sys.stderr.write("{}: healthy after {:.1f} s, drained after {:.1f} s\n".format(turn, *times_s[-1]))
                 line.loss = 0.0
             counted = found(broker, 2 * IN_A_TURN * partitions)
-        return {**counted, "packets": line.sent, "packets_lost": line.lost, "healthy_s": healthy_s}
+        healthy_s, drained_s = (max(each) for each in zip(*times_s, strict=True))
+        return {
+            **counted,
+            "partitions": partitions,
+            "packets": line.sent,
+            "packets_lost": line.lost,
+            "longest_until_healthy_s": round(healthy_s, 1),
+            "longest_until_drained_s": round(drained_s, 1),
+        }
 
 
 if __name__ == "__main__":

@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 from brokers import Mosquitto, free_port
+from fake_broker import fake_broker
 
 from fleetd.clock import ScaledClock
 from fleetd.errors import StoreError
 from fleetd.hub import Hub
 from fleetd.records import Command, Event
+from fleetd.relay.failures import UplinkLost
+from fleetd.relay.incoming import Incoming
 from fleetd.relay.relay import Relay
 from fleetd.relay.settings import RelaySettings
+from fleetd.relay.uplink import Uplink
 from fleetd.store.store import Store
 
 NOW = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)
@@ -126,3 +130,41 @@ async def test_a_bug_in_whoever_takes_commands_ends_the_relay(tmp_path: Path, mo
         with pytest.raises(ExceptionGroup) as caught:
             await task
         assert caught.group_contains(TypeError)
+
+
+class Sulking:
+    """A guest whose line breaks in the moment in which it is told to go."""
+
+    filters = ()
+    cancelled = 0
+
+    def take(self, incoming: Incoming) -> bool:
+        return False
+
+    async def attend(self, uplink: Uplink) -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            if self.cancelled == 1:
+                raise UplinkLost("the line broke") from None
+            raise
+
+    async def farewell(self, uplink: Uplink) -> None:
+        pass
+
+
+async def test_a_line_that_breaks_in_the_moment_of_leaving_keeps_nobody(tmp_path: Path) -> None:
+    """Python's TaskGroup tells its parent of the failure alone then, and not that it was cancelled."""
+    async with fake_broker() as broker:
+        clock, hub = ScaledClock(NOW, datetime.now(UTC), 20.0), Hub()
+        async with Store.open(tmp_path, node="node-1", clock=clock) as store:
+            relay = Relay(
+                RelaySettings(brokers=[broker.url]), store, hub, clock, "hangzhou", nobody, guests=[Sulking()]
+            )
+            task = asyncio.create_task(relay.run())
+            await broker.until_heard(1)
+            task.cancel()
+            await asyncio.wait({task}, timeout=10.0)
+            ended, _ = task.done(), task.cancel()
+            assert ended

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -30,3 +32,36 @@ def test_the_collector_runs_more_rarely_and_still_runs() -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+_THREADS_THAT_TOOK_MUCH = """
+import sys, threading
+from pathlib import Path
+from fleetd.daemon.loop import give_memory_back
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4 / 1024
+
+def work(together):
+    large = bytearray(5 << 20)
+    del large
+    arrays = [bytearray(300 << 10) for _ in range(20)]
+    together.wait()
+
+give_memory_back()
+before = resident_mib()
+together = threading.Barrier(6)
+threads = [threading.Thread(target=work, args=[together]) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+sys.stdout.write(str(resident_mib() - before))
+"""
+
+
+def test_what_threads_took_for_a_moment_is_given_back() -> None:
+    """36 MiB at once, nearly all of which glibc would keep."""
+    words = [sys.executable, "-c", _THREADS_THAT_TOOK_MUCH]
+    kept_mib = float(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert kept_mib < 6.0

@@ -141,3 +141,32 @@ async def test_a_loop_that_stops_beating_is_overdue() -> None:
     assert progress.overdue() == ["robot-1"]
     progress.done("robot-1")
     assert progress.overdue() == []
+
+
+async def test_a_task_that_fails_as_it_is_cancelled_ends_all_the_same() -> None:
+    """As a poll does whose exchange is broken off: Python's TaskGroup tells its parent of the failure alone."""
+    scene = Scene()
+
+    cancelled = 0
+
+    async def broken_off() -> None:
+        nonlocal cancelled
+        try:
+            await scene.clock.sleep(1e9)
+        except asyncio.CancelledError:
+            cancelled += 1
+            if cancelled > 1:
+                raise  # it may end now, should it have begun again
+            raise LinkLost("broken off") from None
+
+    async def work(_: str) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(broken_off())
+
+    task = asyncio.ensure_future(scene.supervision.run(scene.device, work))
+    await scene.clock.advance(1)
+    task.cancel()
+    await scene.clock.advance(60)
+    ended, _ = task.done(), task.cancel()
+    assert ended
+    assert scene.device.reason == "fleetd has left it"

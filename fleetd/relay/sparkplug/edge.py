@@ -36,6 +36,7 @@ from fleetd.store.counters import Counters
 from fleetd.store.outbox import Outbox
 from fleetd.store.rows import Row
 from fleetd.store.store import Store
+from fleetd.supervise import heed_cancellation
 
 log = structlog.get_logger(__name__)
 
@@ -100,6 +101,7 @@ class Edge:
                     await self._session(statuses)
                 except* (UplinkLost, StoreError, HostAway, Rejected) as group:
                     self._failed(group)
+                heed_cancellation()
                 await self._clock.sleep(self._turns.backoff_s())
 
     def _failed(self, group: BaseExceptionGroup[FleetError]) -> None:
