@@ -34,6 +34,8 @@ class DeviceState(StrEnum):
 
 
 class Severity(StrEnum):
+    """How much an event or an alarm matters to whoever is on duty."""
+
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
@@ -51,6 +53,7 @@ class Stage(StrEnum):
 
     @property
     def final(self) -> bool:
+        """Whether nothing more will be heard of the command."""
         return self not in (Stage.ACCEPTED, Stage.STARTED)
 
 

@@ -79,6 +79,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_NEGATIVES = {"ignore_unknown_options": True}
+"""For commands that take angles: `-10` is a number there and not an option."""
+
 app = typer.Typer(
     name="fleetctl",
     cls=Commands,
@@ -106,7 +109,7 @@ def _root(
 
 app.command()(online.status)
 app.command()(passes.passes)
-app.command(context_settings={"ignore_unknown_options": True})(antenna.antenna)
+app.command(context_settings=_NEGATIVES)(antenna.antenna)
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(robots.app, name="robots")
@@ -122,7 +125,7 @@ app.command()(online.watch)
 app.command()(history.history)
 app.add_typer(downlink.app, name="downlink")
 app.add_typer(uplink.app, name="uplink")
-app.command(context_settings={"ignore_unknown_options": True})(device.device)
+app.command(context_settings=_NEGATIVES)(device.device)
 app.command()(drivers.drivers)
 app.command()(ports.ports)
 registers.registers_app.command()(registerwatch.watch)

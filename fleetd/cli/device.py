@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from fleetd.link.url import LinkUrl
     from fleetd.settings import Settings
 
-ALLOW_NEGATIVE = {"ignore_unknown_options": True}
-"""For commands that take angles: `-10` is a number there and not an option."""
-
 
 class Wish(NamedTuple):
     """What the command line allows beside the verb."""

@@ -40,6 +40,7 @@ def watch(
 
 
 def show(socket: Path, what: str, *, as_json: bool, columns: Sequence[str] = (), **query: object) -> None:
+    """Print what the daemon says of `what`, as JSON, as a table of these columns, or laid out by its own form."""
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get(what, **query)

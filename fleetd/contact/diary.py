@@ -155,10 +155,6 @@ class Diary:
             if ended.state == "missed" and contact.candidate.end > now:
                 self._over.remove((contact, ended))
 
-    def replan(self, satellites: Mapping[str, SatelliteSettings]) -> None:
-        """Book anew whatever neither runs nor was decided by people, at once."""
-        self.take(self.question(satellites).answer())
-
     def question(self, satellites: Mapping[str, SatelliteSettings]) -> Question:
         """What there is to plan now: whatever neither runs nor was decided by people."""
         self._rejected = {

@@ -39,11 +39,6 @@ class HorizonMask:
         object.__setattr__(self, "_azimuths", np.array(azimuths))
         object.__setattr__(self, "_elevations", np.array([elevation for _, elevation in self.points]))
 
-    @property
-    def lowest_deg(self) -> float:
-        """The elevation below which nothing is ever seen."""
-        return float(self._elevations.min())
-
     def elevation_deg(self, azimuth_deg: Floats) -> Floats:
         """How high the horizon reaches in these directions."""
         result: Floats = np.interp(azimuth_deg, self._azimuths, self._elevations, period=360.0)

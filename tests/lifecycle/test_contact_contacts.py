@@ -387,16 +387,16 @@ async def test_what_was_missed_by_a_clock_that_was_ahead_is_open_again() -> None
     diary = Diary((Stage("dish", 60.0, 0.0, ()),), ContactsSettings())
     settings = {"candy-tin": satellites()[0].settings}
     diary.renew(found, begin)
-    diary.replan(settings)
+    diary.take(diary.question(settings).answer())
     first = diary.waiting()[0]
     diary.ended(first, "missed", "its time went by")
     diary.renew(found, first.candidate.end + timedelta(hours=1))
-    diary.replan(settings)
+    diary.take(diary.question(settings).answer())
     assert first.id not in [each.id for each in diary.waiting()]  # an hour later it is over
     diary.renew(found, begin)
-    diary.replan(settings)
+    diary.take(diary.question(settings).answer())
     assert first.id in [each.id for each in diary.waiting()]  # and back at the true time it is still to come
     diary.ended(first, "worked", "")
     diary.renew(found, begin)
-    diary.replan(settings)
+    diary.take(diary.question(settings).answer())
     assert first.id not in [each.id for each in diary.waiting()]  # what was worked never is

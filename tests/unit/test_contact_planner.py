@@ -219,7 +219,7 @@ def test_without_antennas_or_priority_nothing_is_booked() -> None:
 def diary(*candidates: Candidate, now: datetime = T) -> Diary:
     made = Diary([Stage("dish", 60.0)], ContactsSettings())
     made.renew(candidates, now)
-    made.replan(SATELLITES)
+    made.take(made.question(SATELLITES).answer())
     return made
 
 
@@ -228,7 +228,7 @@ def test_a_booking_by_hand_displaces_what_the_plan_wanted() -> None:
     book = diary(weighty, light)
     assert [each.id for each in book.views] == [weighty.id]
     contact = book.book("one", at(5.5), "dish")
-    book.replan(SATELLITES)
+    book.take(book.question(SATELLITES).answer())
     assert contact.id == light.id
     assert [(each.id, each.by_hand) for each in book.views] == [(light.id, True)]
     assert book.explain(light.id).reason == "booked on dish, by hand"
@@ -251,7 +251,7 @@ def test_what_was_cancelled_stays_cancelled_when_elements_move_it() -> None:
     book = diary(candidate(0, 10))
     contact = book.cancel(candidate(0, 10).id, "ada")
     book.renew([candidate(0.5, 10.5)], T)
-    book.replan(SATELLITES)
+    book.take(book.question(SATELLITES).answer())
     assert book.views == []
     assert book.explain(contact.id).reason == "cancelled by ada"
     with pytest.raises(Refusal, match="is booked or running"):
@@ -264,11 +264,11 @@ def test_a_pass_that_was_worked_is_not_worked_again() -> None:
     (contact,) = book.waiting()
     book.begun(contact)
     book.renew([candidate(0.5, 10.5, priority=9)], at(3))  # new elements, and a stepped clock finds it once more
-    book.replan(SATELLITES)
+    book.take(book.question(SATELLITES).answer())
     assert book.waiting() == []
     assert [(each.id, each.state, each.aos) for each in book.views] == [(contact.id, "running", at(0))]
     book.ended(contact, "worked", "")
-    book.replan(SATELLITES)
+    book.take(book.question(SATELLITES).answer())
     assert book.views == []
     assert book.explain(contact.id).reason == "over on dish: worked"
     assert [each.state for each in book.over] == ["worked"]
@@ -290,7 +290,7 @@ def test_a_satellite_that_does_not_set_is_taken_up_again_where_its_contact_ended
     book.begun(contact)
     book.ended(contact, "worked", "")
     book.renew([candidate(30, 190)], at(100))
-    book.replan(SATELLITES)
+    book.take(book.question(SATELLITES).answer())
     (following,) = book.waiting()
     assert (following.candidate.begin, following.candidate.end) == (at(100), at(190))
     assert following.id != contact.id
