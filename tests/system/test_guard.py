@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from guarded import Daemon, child
 
 from fleetd.clock import SystemClock
 from fleetd.guard.guard import Guard
@@ -22,39 +22,24 @@ from fleetd.guard.settings import GuardSettings
 from fleetd.link.words import LastWords
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from rotators import KINDS, Far, Kind, far_end
+from rotators import KINDS, Kind, far_end
 
-CHILD = Path(__file__).with_name("guarded_child.py")
 BY_NAME = {kind.name: kind for kind in KINDS}
 # A motor with a worm gear stops in half a second. What braking costs is the machine's; the guard's share precedes it.
 MECHANICS = {"acceleration_deg_s2": 12.0}
 SPEED_DEG_S = 6.0
 
 
-@dataclass
-class Daemon:
-    """The child, and the far end that sees what it does."""
+class Slewing:
+    """A daemon whose antenna turns."""
 
-    process: asyncio.subprocess.Process
-    far: Far
-
-    async def tell(self, words: str, until: str) -> dict[str, Any]:
-        """Give an order and wait for the line that has this key."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{words}\n".encode())
-        return await self.hear(until)
-
-    async def hear(self, until: str) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        while True:
-            line = await asyncio.wait_for(self.process.stdout.readline(), 45)
-            assert line, "the child has ended"
-            said: dict[str, Any] = json.loads(line) if line.startswith(b"{") else {}
-            if until in said:
-                return said
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.process = daemon.process
 
     async def slews(self) -> None:
-        await self.tell("point 300 20", "pointing")
+        """Send it off, and wait until it turns as fast as it can."""
+        await self.daemon.tell("point 300 20", "pointing")
         while self.speed_deg_s() < SPEED_DEG_S - 0.01:  # noqa: ASYNC110  # it is a machine that turns
             await asyncio.sleep(0.01)
 
@@ -74,29 +59,19 @@ class Daemon:
 
     @property
     def _antenna(self) -> Any:
-        sim: Any = self.far.sim
+        sim: Any = self.daemon.far.sim
         unit = sim.units[1] if getattr(sim, "units", None) else sim
         return getattr(unit, "antenna", None) or unit._antenna
 
 
 @asynccontextmanager
-async def daemon(kind: Kind, medium: str, lease_s: float = 0.4) -> AsyncIterator[Daemon]:
-    async with far_end(kind, medium, SystemClock(), MECHANICS) as far:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(CHILD), kind.name, far.url, json.dumps(dict(kind.settings)), str(lease_s)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        made = Daemon(process, far)
-        try:
-            said = await made.hear("ready")
-            assert said["guarded"]
-            yield made
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()  # which closes its pipes, too
+async def daemon(kind: Kind, medium: str, lease_s: float = 0.4) -> AsyncIterator[Slewing]:
+    settings = json.dumps(dict(kind.settings))
+    async with (
+        far_end(kind, medium, SystemClock(), MECHANICS) as far,
+        child("guarded_child.py", far, settings, str(lease_s)) as made,
+    ):
+        yield Slewing(made)
 
 
 async def killed_in_mid_slew(kind: Kind, medium: str) -> tuple[float, float]:
@@ -163,21 +138,21 @@ async def hung_in_mid_slew() -> float:
     """Block the loop; returns after how many seconds the guard had spoken, and the daemon has come to itself again."""
     async with daemon(BY_NAME["gs232b"], "serial") as made:
         await made.slews()
-        made.far.heard.clear()
-        blocking = asyncio.create_task(made.tell("block 2", "blocked"), name="blocking")
+        made.daemon.far.heard.clear()
+        blocking = asyncio.create_task(made.daemon.tell("block 2", "blocked"), name="blocking")
         since_s = time.monotonic()
-        while not any(data.startswith(b"S") for data in made.far.heard):
+        while not any(data.startswith(b"S") for data in made.daemon.far.heard):
             assert time.monotonic() - since_s < 1.5, "the guard said nothing"
             await asyncio.sleep(0.005)
         acted_s = time.monotonic() - since_s
         assert await made.stopped_after_s(since_s) < 1.9
         await blocking
-        made.far.heard.clear()
+        made.daemon.far.heard.clear()
         deadline_s = time.monotonic() + 5.0
-        while b"S\r" not in b"".join(made.far.heard):  # the link is opened afresh, with a stop
+        while b"S\r" not in b"".join(made.daemon.far.heard):  # the link is opened afresh, with a stop
             assert time.monotonic() < deadline_s
             await asyncio.sleep(0.01)
-        assert b"W" not in b"".join(made.far.heard), "nothing turns it before"
+        assert b"W" not in b"".join(made.daemon.far.heard), "nothing turns it before"
         return acted_s
 
 
@@ -187,9 +162,9 @@ async def test_a_daemon_that_leaves_in_good_order_needs_no_guard() -> None:
         assert made.process.stdin is not None
         made.process.stdin.close()
         await made.process.wait()
-        made.far.heard.clear()
+        made.daemon.far.heard.clear()
         await asyncio.sleep(0.05)
-        assert made.far.heard == []
+        assert made.daemon.far.heard == []
         assert made.speed_deg_s() < SPEED_DEG_S
 
 

@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from guarded import Daemon, child
 
 from fleetd.clock import SystemClock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from rigs import KINDS
-from rotators import Far, far_end
+from rotators import far_end
 
-CHILD = Path(__file__).with_name("keyed_child.py")
 OFF_WITHIN_S = 0.5
 
 
-@dataclass
-class Daemon:
-    """The child, and the radio at its far end."""
+class Transmitting:
+    """A daemon whose radio can be seen to transmit."""
 
-    process: asyncio.subprocess.Process
-    far: Far
-
-    async def tell(self, words: str, until: str) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{words}\n".encode())
-        return await self.hear(until)
-
-    async def hear(self, until: str) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        while True:
-            line = await asyncio.wait_for(self.process.stdout.readline(), 20)
-            assert line, "the child has ended"
-            said: dict[str, Any] = json.loads(line) if line.startswith(b"{") else {}
-            if until in said:
-                return said
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.process = daemon.process
 
     @property
     def keyed(self) -> bool:
-        return bool(self.far.sim.model.keyed)  # type: ignore[attr-defined]
+        return bool(self.daemon.far.sim.model.keyed)  # type: ignore[attr-defined]
 
     async def off_after_s(self, since_s: float, within_s: float = 3.0) -> float:
         while self.keyed:
@@ -57,29 +40,16 @@ class Daemon:
 
 
 @asynccontextmanager
-async def daemon(name: str, medium: str) -> AsyncIterator[Daemon]:
+async def daemon(name: str, medium: str) -> AsyncIterator[Transmitting]:
     [kind] = (kind for kind in KINDS if kind.name == name)
-    async with far_end(kind, medium, SystemClock()) as far:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(CHILD), name, far.url, "0.4"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        made = Daemon(process, far)
-        try:
-            assert (await made.hear("ready"))["guarded"]
-            yield made
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()  # which closes its pipes, too
+    async with far_end(kind, medium, SystemClock()) as far, child("keyed_child.py", far, "0.4") as made:
+        yield Transmitting(made)
 
 
 async def killed_while_keyed(name: str, medium: str) -> float:
     """Kill -9; returns after how many seconds the transmitter was off."""
     async with daemon(name, medium) as made:
-        await made.tell("key", "keyed")
+        await made.daemon.tell("key", "keyed")
         assert made.keyed
         since_s = time.monotonic()
         made.process.kill()
@@ -101,8 +71,8 @@ async def test_row_15_fifty_kills_while_it_transmits() -> None:
 
 async def test_a_loop_that_hangs_while_it_transmits_is_noticed() -> None:
     async with daemon("icom-civ", "serial") as made:
-        await made.tell("key", "keyed")
-        blocking = asyncio.create_task(made.tell("block 1.5", "blocked"), name="blocking")
+        await made.daemon.tell("key", "keyed")
+        blocking = asyncio.create_task(made.daemon.tell("block 1.5", "blocked"), name="blocking")
         # Half a second, and what it takes to get the order to the child and its loop blocked.
         assert await made.off_after_s(time.monotonic()) <= OFF_WITHIN_S + 0.15
         await blocking
@@ -110,10 +80,10 @@ async def test_a_loop_that_hangs_while_it_transmits_is_noticed() -> None:
 
 async def test_what_has_been_unkeyed_is_left_alone() -> None:
     async with daemon("icom-civ", "serial") as made:
-        await made.tell("key", "keyed")
-        await made.tell("unkey", "unkeyed")
-        made.far.heard.clear()
+        await made.daemon.tell("key", "keyed")
+        await made.daemon.tell("unkey", "unkeyed")
+        made.daemon.far.heard.clear()
         made.process.kill()
         await made.process.wait()
         await asyncio.sleep(0.05)
-        assert made.far.heard == []
+        assert made.daemon.far.heard == []
