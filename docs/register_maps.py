@@ -93,7 +93,8 @@ def _meaning(spec: ValueSpec) -> str:
     words = ", ".join(f"{code} {word}" for code, word in spec.enum.items())
     scale = f"x {spec.scale:g}" if spec.scale is not None else ""
     offset = f"{spec.offset:+g}" if spec.offset else ""
-    return "; ".join(filter(None, (spec.help, words, f"{scale} {offset}".strip())))
+    band = "" if spec.deadband is None else f"deadband {spec.deadband:g}"
+    return "; ".join(filter(None, (spec.help, words, f"{scale} {offset}".strip(), band)))
 
 
 def _range(spec: ValueSpec) -> str:

@@ -30,7 +30,8 @@ class Sampling(Protocol):
 class Pollable(Protocol):
     """What can be polled without a task that waits: for fleets so large that a task's turn for each poll is felt.
 
-    A driver need not be; then it is read by `Sensor.read` alone.
+    A driver need not be; then it is read by `Sensor.read` alone. One that knows by how much its numbers must differ to
+    be news, where readings are told by exception, has that by name in its property `deadbands`.
     """
 
     def poll(self, taken: Callable[[Sample | Exception], None], /) -> Sampling:

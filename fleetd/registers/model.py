@@ -101,6 +101,9 @@ class ValueSpec(Settings):
     """The poll group in which it is read; `never` leaves it out."""
     limits: tuple[Limit, ...] = ()
     """Lines that it should not cross; each is an alarm. Those of a `bits` register stand at its fields."""
+    deadband: Annotated[float, Field(ge=0)] | None = None
+    """Where readings are told by exception (`robots.max_silence_s`): a change by no more than this, scaled, from what
+    was told last is no news. One as wide as its range makes it none at all, as for a counter that always runs."""
     help: str = ""
 
     @property
@@ -153,6 +156,7 @@ class ValueSpec(Settings):
             (ranged and not is_number, "minimum and maximum belong to numbers"),
             (low is not None and high is not None and low > high, f"minimum {low} is above maximum {high}"),
             (bool(self.absent) and not is_number, "absent codes belong to numbers"),
+            (self.deadband is not None and (not is_number or bool(self.enum)), "a deadband belongs to numbers"),
             (bool(self.limits) and self.type == "bits", "limits of a bits register stand at its fields"),
             (not is_number and any(line.equals is None for line in self.limits), "above and below belong to numbers"),
             (not self.writable and self.idempotent, "idempotent belongs to what can be written"),

@@ -18,6 +18,7 @@ from fleetd.clock import Slots
 from fleetd.devices import Driver, Pollable, Sample, Sampling
 from fleetd.errors import Declined, DeviceError
 from fleetd.records import DeviceState, Quality, Reading
+from fleetd.robots.telling import Telling
 from fleetd.settings import Settings
 from fleetd.supervise import Device, Supervision
 
@@ -35,7 +36,7 @@ class Rhythm:
     poll_s: float = _POLL_S
     heartbeat_s: float | None = None
     max_silence_s: float | None = None
-    """Report an unchanged reading only this long after the last; None: report each."""
+    """Report a reading in which nothing is new only this long after the last; None: report each. See `telling`."""
 
     @classmethod
     def of(cls, driver_settings: Settings, max_silence_s: float | None = None) -> Rhythm:
@@ -87,8 +88,7 @@ class Poller:
     """Set while the device is connected and has answered."""
     _last: Reading | None = None
     _news: asyncio.Event | None = None
-    _reported: Reading | None = None
-    _reported_s: float = 0.0
+    _telling: Telling = field(init=False)
     _trouble: asyncio.Future[DeviceError] | None = None
 
     @property
@@ -109,6 +109,7 @@ class Poller:
         """
         self._trouble = asyncio.get_running_loop().create_future()
         name = self.device.name
+        self._telling = Telling(self.rhythm.max_silence_s, getattr(driver, "deadbands", {}))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._poll(driver), name=f"poll {name}")
@@ -162,7 +163,7 @@ class Poller:
         if device.state is not DeviceState.ONLINE:
             supervision.recovered(device)
         supervision.progress.beat(device.name, within_s=self.rhythm.poll_s + _ONE_EXCHANGE_S)
-        if self._tells_something(reading):
+        if self._telling.is_due(reading, clock.monotonic()):
             self.publish(reading)
         if not self.online.is_set():
             self.online.set()
@@ -170,27 +171,10 @@ class Poller:
             self._news.set()
             self._news = None
 
-    def _tells_something(self, reading: Reading) -> bool:
-        """Whether to report it; what is reported is what the next one is compared with."""
-        before, longest_s = self._reported, self.rhythm.max_silence_s
-        if longest_s is None:
-            return True
-        now_s = self.supervision.clock.monotonic()
-        if (
-            before is not None
-            and now_s - self._reported_s < longest_s
-            and before.values == reading.values
-            and before.absent == reading.absent
-            and before.quality is reading.quality
-        ):
-            return False
-        self._reported, self._reported_s = reading, now_s
-        return True
-
     def _report_stale(self) -> None:
         if self._last is not None:
             self.publish(msgspec.structs.replace(self._last, quality=Quality.STALE))
-        self._last = self._reported = None
+        self._last = None
 
 
 class _Round:

@@ -66,4 +66,5 @@ class RobotsSettings(Settings):
     """How many commands may wait for one robot; a stop never waits behind them."""
 
     max_silence_s: PositiveSeconds | None = None
-    """Report a reading only if it differs from the last one reported, or this long after it. Unset: report each."""
+    """Report a reading only if it differs from the last one reported by more than the deadbands of its register map, or
+    this long after it; alarms are judged by what is reported. Unset: report each."""

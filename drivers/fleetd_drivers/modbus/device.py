@@ -125,6 +125,11 @@ class MapDevice:
         return self.profile.actions
 
     @property
+    def deadbands(self) -> Mapping[str, float]:
+        """By how much a number must differ to be news."""
+        return self.profile.deadbands
+
+    @property
     def link_quality(self) -> LinkQuality:
         """How the line to it does."""
         return self._unit.bus.link_quality(self._unit.number)

@@ -33,6 +33,7 @@ class Profile:
         self.actions: Mapping[str, ActionSpec] = {
             action.name: _action_spec(register_map, action) for action in register_map.actions
         }
+        self.deadbands = {spec.name: spec.deadband for spec in register_map.values if spec.deadband is not None}
         self._reads: dict[tuple[tuple[str, ...], Lesson, int], Reads] = {}
         self._reads_by_name: dict[tuple[str, ...], Reads] = {}
         self._notebooks: dict[str, Notebook] = {}
