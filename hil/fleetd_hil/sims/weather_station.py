@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
 from fleetd.records import Value
-from fleetd.registers.model import RegisterMap
-from fleetd_hil.faults import FaultKind, Faults
+from fleetd_hil.faults import FaultKind
 from fleetd_hil.models.weather import WeatherModel
-from fleetd_hil.sims.bank import RegisterBank
-from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, Denial, Table
+from fleetd_hil.sims.measuring import MeasuringUnit
 
 FAULTS = (
     FaultKind("iced", "the wind transducers are iced up: wind has no value"),
@@ -20,36 +16,11 @@ FAULTS = (
 _WIND = ("wind_direction_deg", "wind_speed_average_m_s", "wind_gust_m_s")
 
 
-class WeatherStationUnit:
+class WeatherStationUnit(MeasuringUnit[WeatherModel]):
     """One weather station on a bus."""
 
-    def __init__(self, register_map: RegisterMap, model: WeatherModel, faults: Faults, number: int) -> None:
-        self.turnaround_s = 0.02
-        self.model = model
-        self._bank = RegisterBank(register_map)
-        self._faults = faults
-        self._number = number
-        self._at_s: float | None = None
-
-    @property
-    def violations(self) -> Collection[str]:
-        return self._bank.violations
-
-    @property
-    def locked(self) -> bool:
-        return self._bank.locked
-
-    def read(self, table: Table, address: int, count: int, at_s: float) -> Sequence[int]:
-        self._advance(at_s)
-        return self._bank.cells(self._values(at_s), table, address, count)
-
-    def write(self, _table: Table, _address: int, _cells: Sequence[int], _at_s: float) -> None:
-        raise Denial(ILLEGAL_ADDRESS)
-
-    def _advance(self, at_s: float) -> None:
+    def _break(self, at_s: float) -> None:
         self.model.gale_m_s = self._fault("gale", at_s) or 0.0
-        self.model.step(at_s - (at_s if self._at_s is None else self._at_s))
-        self._at_s = at_s
 
     def _values(self, at_s: float) -> dict[str, Value]:
         model = self.model
@@ -68,6 +39,3 @@ class WeatherStationUnit:
         if self._fault("thermometer-out", at_s) is not None:
             values["temperature_c"] = None
         return values
-
-    def _fault(self, name: str, at_s: float) -> float | None:
-        return self._faults.value(name, at_s, self._number)
