@@ -125,6 +125,32 @@ def run(
     raise typer.Exit(run_scenarios(scenarios, junit=junit, reports=report, rate=pace, jobs=at_once, say=typer.echo))
 
 
+@app.command()
+def explore(
+    seed: Annotated[int, typer.Option(help="The same seed gives the same cases.")] = 0,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="How long to begin new cases; a failure is still shrunk after that.")
+    ] = None,
+    cases: Annotated[int | None, typer.Option(min=1, help="How many cases at most.")] = None,
+    case: Annotated[int | None, typer.Option(min=1, help="Play this case of the seed alone.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many cases at once.")] = 1,
+    budget: Annotated[int, typer.Option(min=0, max=1000, help="How often a failure is played to shrink it.")] = 60,
+    keep: Annotated[Path, typer.Option(metavar="DIR", help="Where a failure's scenario is written.")] = Path(
+        "explored"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object at the end, for programs.")] = False,
+) -> None:
+    """Compose sites, passes, orders and faults at random, and see whether the site comes through them.
+
+    Exit code 1 if one did not. Each failure is shrunk to a scenario that `fleethil run` plays.
+    """
+    from fleetd_hil.explore.search import Wanted, explore
+
+    if minutes is None and cases is None and case is None:
+        raise typer.BadParameter("say how long: --minutes, --cases, or --case for one of them")
+    raise typer.Exit(explore(Wanted(seed, minutes, cases, case, jobs, budget, keep), as_json=as_json, say=typer.echo))
+
+
 @app.command("list")
 def list_sims(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,

@@ -113,6 +113,8 @@ class Expectation(Settings):
     after: Duration = 0.0
     within: Duration
     never: bool = False
+    last: bool = False
+    """Of each device, name or command only the last such message before the deadline counts: how it stands then."""
     times: Annotated[int | None, Field(ge=1)] = None
 
     @model_validator(mode="after")
@@ -161,7 +163,8 @@ class Expectation(Settings):
         """For people."""
         fields = ", ".join(each.words for each in self.conditions)
         how = "never" if self.never else f"{self.times} times" if self.times else "at least once"
-        return f"{how} a {self.kind} whose {fields}, from {self.after:g} to {self.until:g} s"
+        which = "last " if self.last else ""
+        return f"{how} a {which}{self.kind} whose {fields}, from {self.after:g} to {self.until:g} s"
 
 
 class Scenario(Settings):

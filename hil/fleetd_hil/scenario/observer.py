@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from fleetd.clock import Clock
+from fleetd.clock import Clock, parse_utc
 from fleetd_hil.scenario.quantities import Condition
 
 _BY_LAST = {"reading": "reading", "result": "result", "event": "event", "contact": "contact"}
@@ -21,6 +22,19 @@ class Heard:
     kind: str
     topic: str
     body: dict[str, Any]
+    came: datetime | None = None
+    """The daemon's civil time at that moment."""
+
+    @property
+    def age_s(self) -> float | None:
+        """How long before it came it was true, by its own word; None where it does not say."""
+        said = self.body.get("at")
+        return None if self.came is None or said is None else (self.came - parse_utc(said)).total_seconds()
+
+    @property
+    def about(self) -> tuple[Any, ...]:
+        """What it speaks of: messages about the same supersede each other."""
+        return self.kind, *(self.body.get(key) for key in ("device", "source", "name", "id", "contact"))
 
     def value(self, path: str) -> Any:
         """A field by its name, or a path with dots; of a reading, its values as well. None where there is none."""
@@ -28,7 +42,7 @@ class Heard:
         for step in path.split("."):
             found = found.get(step) if isinstance(found, dict) else None
         if found is None and self.kind == "reading":
-            found = self.body.get("values", {}).get(path)
+            found = self.age_s if path == "age_s" else self.body.get("values", {}).get(path)
         return found
 
     def fits(self, conditions: list[Condition]) -> bool:
@@ -56,7 +70,7 @@ class Observer:
         self.numbers.setdefault(body["node"], set()).add(body["seq"])
         if not (kind := kind_of(topic)):
             return
-        message = Heard(max(0.0, self.clock.monotonic()), kind, topic, body)
+        message = Heard(max(0.0, self.clock.monotonic()), kind, topic, body, self.clock.now())
         self.heard.append(message)
         for listener in self.listeners:
             listener(message)

@@ -233,11 +233,7 @@ def tell(broker: MemoryBroker, site: str, wish: CommandStep, *, issuer: str) -> 
 def judge(each: Expectation, observer: Observer) -> Finding:
     """Whether what was heard is what was expected."""
     conditions = each.conditions
-    found = [
-        message
-        for message in observer.of(each.kind)
-        if each.after <= message.after_s <= each.until and message.fits(conditions)
-    ]
+    found = [message for message in _inside(each, observer) if message.fits(conditions)]
     held = not found if each.never else len(found) == each.times if each.times else bool(found)
     if found:
         evidence = f"{len(found)} of them, the first after {found[0].after_s:.1f} s"
@@ -246,13 +242,22 @@ def judge(each: Expectation, observer: Observer) -> Finding:
     return Finding(each.words, held, evidence)
 
 
+def _inside(each: Expectation, observer: Observer) -> list[Heard]:
+    """The messages that count."""
+    inside = [message for message in observer.of(each.kind) if each.after <= message.after_s <= each.until]
+    return list({message.about: message for message in inside}.values()) if each.last else inside
+
+
 def _nearest(each: Expectation, observer: Observer) -> str:
     """Of what came in that time, the message that fits best: what somebody would look for next."""
     conditions = each.conditions
-    inside = [message for message in observer.of(each.kind) if each.after <= message.after_s <= each.until]
+    inside = _inside(each, observer)
     if not inside:
         return f"no {each.kind} at all came in that time"
-    best = max(inside, key=lambda message: sum(one.holds(message.value(one.field)) for one in conditions))
+    whose = [one for one in conditions if one.field in ("device", "source", "name", "id", "satellite")]
+    best = max(
+        inside, key=lambda message: [sum(one.holds(message.value(one.field)) for one in x) for x in (whose, conditions)]
+    )
     off = [one for one in conditions if not one.holds(best.value(one.field))]
     if not off:
         return "none came"

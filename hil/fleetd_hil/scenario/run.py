@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import multiprocessing
 import shutil
 import sys
@@ -14,11 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from fleetd.errors import ConfigError, FleetError
-from fleetd.log import set_up_logging
+from fleetd_hil.scenario.complaints import QUIET_LOG, complaints, forget, listen, where_from
 from fleetd_hil.scenario.junit import junit_xml
 from fleetd_hil.scenario.play import Finding, Player, Script, Told, Verdict, read_script
 from fleetd_hil.scenario.report import report_html
-from fleetd_hil.scenario.stage import Stage, innermost, open_stage, scratch_folder
+from fleetd_hil.scenario.stage import Stage, open_stage, scratch_folder
 from fleetd_hil.virtual.loop import Overdue, VirtualLoop
 
 _PROGRESS_S = 0.5
@@ -61,13 +60,13 @@ def run_scenarios(
 def _verdicts(scripts: Sequence[Script], rate: float | None, jobs: int) -> Iterator[Verdict]:
     """In order of the scripts, each as soon as it and all before it are there."""
     if jobs == 1 or len(scripts) == 1 or rate is not None:
-        _be_quiet()
+        listen()
         for script in scripts:
             with _progress(script) as told:
                 yield play(script, rate, told)
         return
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(scripts)), fresh, _be_quiet) as pool:
+    with ProcessPoolExecutor(min(jobs, len(scripts)), fresh, listen) as pool:
         yield from pool.map(_play_file, [script.file for script in scripts])
 
 
@@ -75,24 +74,21 @@ def _play_file(file: Path) -> Verdict:
     return play(read_script(file))
 
 
-def _be_quiet() -> None:
-    set_up_logging("critical")
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a slow callback is none in virtual time
-
-
 def play(script: Script, rate: float | None = None, told: Told = lambda _at, _what: None) -> Verdict:
     """One scenario, to its verdict; what goes wrong with the daemon or the world itself is a finding, too."""
     began_s = time.monotonic()
+    forget()
     folder = scratch_folder(virtual=rate is None)
     try:
         verdict = _played(script, folder, rate, told)
     except (FleetError, Overdue) as error:
         verdict = Verdict(script.scenario, [Finding("the scenario comes to its end", held=False, evidence=str(error))])
     except Exception as error:  # noqa: BLE001  # a bug in the daemon is what a scenario is there to find
-        evidence = f"{type(error).__name__}: {innermost(error)}"
-        verdict = Verdict(script.scenario, [Finding("the daemon has no bug", held=False, evidence=evidence)])
+        verdict = Verdict(script.scenario, [Finding("the daemon has no bug", held=False, evidence=where_from(error))])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if rate is None and (said := complaints()) is not None:
+        verdict.findings.append(Finding(QUIET_LOG, held=not said, evidence="; ".join(said)))
     verdict.wall_s = time.monotonic() - began_s
     verdict.log = [line.replace(str(folder), "") for line in verdict.log]  # the same wherever it was played
     return verdict

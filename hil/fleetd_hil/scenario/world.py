@@ -1,6 +1,7 @@
 """The far ends of a site's links: one sim for each line, built from what the site file says of the devices on it.
 
-A device's driver has the name of its sim; devices that share a Modbus link share a line. What is `real` is left alone.
+A device's driver has the name of its sim, or where it is nothing but a register map, that map has; devices that share a
+Modbus link share a line. What is `real` is left alone.
 """
 
 from __future__ import annotations
@@ -70,10 +71,10 @@ def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping
             raise ConfigError(f"{name!r} is no device of the site; there are {', '.join(sorted(names))}")
     world, lines = World(), _by_link([device for device in site.devices if device.name not in real])
     for link, devices in lines.items():
-        kinds = {device.name: catalogue.find(device.driver) for device in devices}
+        kinds = {device.name: catalogue.find(sim_name(device)) for device in devices}
         chosen = {
             device.name: catalogue.read_options(
-                [device.driver], [f"{key}={value}" for key, value in options.get(device.name, {}).items()]
+                [sim_name(device)], [f"{key}={value}" for key, value in options.get(device.name, {}).items()]
             )
             for device in devices
         }
@@ -85,12 +86,17 @@ def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping
             world.seats[first.name] = Seat(first, sim)
         else:
             framing: Framing = "tcp" if first.url.scheme == "modbus+tcp" else "rtu"
-            units = {device.settings.unit: (device.driver, chosen[device.name]) for device in devices}
-            sim = catalogue.build_line(first.driver, units, seed, framing)
+            units = {device.settings.unit: (sim_name(device), chosen[device.name]) for device in devices}
+            sim = catalogue.build_line(sim_name(first), units, seed, framing)
             world.seats |= {device.name: Seat(device, sim, device.settings.unit) for device in devices}
         sim.faults.learn(LINE_FAULTS)
         world.lines[link] = sim
     return world
+
+
+def sim_name(device: DeviceSettings) -> str:
+    """The sim that stands in for a device."""
+    return str(device.settings.map) if device.driver == "modbus-sensor" else device.driver
 
 
 def _by_link(devices: Collection[DeviceSettings]) -> dict[str, list[DeviceSettings]]:
