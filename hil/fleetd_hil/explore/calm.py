@@ -36,8 +36,8 @@ def _devices(case: Case) -> Iterator[Plain]:
         if name in rotators or device["driver"] in _MEASURING:
             yield {
                 "reading": {"device": name, "quality": "GOOD", "age_s": f"< {_FRESH_S:g} s"},
-                "after": in_words(case.lasts_s - LOOK_S),
-                "within": in_words(LOOK_S),
+                "after": in_words(max(0.0, case.lasts_s - LOOK_S)),
+                "within": in_words(min(LOOK_S, case.lasts_s)),
             }
 
 

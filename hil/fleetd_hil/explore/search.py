@@ -20,6 +20,7 @@ from fleetd_hil.explore.case import Case, Plain
 from fleetd_hil.explore.compose import compose
 from fleetd_hil.explore.shrink import Shrinker
 from fleetd_hil.explore.trial import Failed, Outcome, Stable, Trial, ending, first_ready
+from fleetd_hil.scenario.model import Expectation
 from fleetd_hil.scenario.play import read_script
 
 _LOOK_S = 0.5
@@ -159,7 +160,8 @@ class Search:
             failure.repeats = False
             self._say("  it did not fail again when it was played again")
             return
-        failure.case = Shrinker(fails, self.wanted.budget).shrink(failure.case)
+        at_end = bool(promised(failure.case, failure.found))
+        failure.case = Shrinker(fails, self.wanted.budget, at_end=at_end).shrink(failure.case)
 
     def _kept(self, failure: Failure) -> Path:
         case, folder = pruned(failure.case), self.wanted.keep / failure.case.name
@@ -208,13 +210,15 @@ def pruned(case: Case) -> Case:
     return fewer
 
 
-def needed(case: Case, found: Failed) -> list[Plain]:
-    """Of all that a case is held to, what failed; where that is a promise of every scenario, that the site came up."""
-    from fleetd_hil.scenario.model import Expectation
-
+def promised(case: Case, found: Failed) -> list[Plain]:
+    """What of all that must hold at the end is what failed; nothing where it was a promise of every scenario."""
     words = _TIMES.sub("", found.words)
-    failed = [each for each in expectations(case) if Expectation.model_validate(each).words.startswith(words)]
-    return failed or [{"node": {"state": "online"}, "within": "60 s"}]
+    return [each for each in expectations(case) if _TIMES.sub("", Expectation.model_validate(each).words) == words]
+
+
+def needed(case: Case, found: Failed) -> list[Plain]:
+    """What a scenario must expect that shows the failure; a promise of every scenario it need not repeat."""
+    return promised(case, found) or [{"node": {"state": "online"}, "within": "60 s"}]
 
 
 def explore(wanted: Wanted, *, as_json: bool, say: Say) -> int:

@@ -16,6 +16,7 @@ from fleetd_hil.explore.case import Case, Plain
 Fails = Callable[[Case], bool]
 """Whether a case still fails, and in the same way."""
 
+_UNTIL = {"away": "back", "mute": "heed", "unsynchronised": "synchronised"}
 _AFTERMATH_S = (10.0, 60.0, 180.0)
 _BARE = {"name", "rotator", "azimuth_limits_deg", "elevation_limits_deg", "slew_deg_s", "park"}
 _LASTING = re.compile(r"\+(\d+(?:\.\d+)?)$")
@@ -27,6 +28,8 @@ class Shrinker:
 
     fails: Fails
     budget: int = 60
+    at_end: bool = False
+    """What fails is judged at the end: there must be calm, and time to recover, before it."""
     tried: int = 0
 
     def shrink(self, case: Case) -> Case:
@@ -68,10 +71,26 @@ class Shrinker:
         return case
 
     def _still(self, case: Case) -> bool:
-        if self.tried >= self.budget:
+        if self.tried >= self.budget or not restored(case) or (self.at_end and not _calm_at_last(case)):
             return False
         self.tried += 1
         return self.fails(case)
+
+
+def restored(case: Case) -> bool:
+    """Whether everything that goes comes back: the broker, its ears, and the trust in the clock."""
+    gone: set[str] = set()
+    for step in sorted(case.timeline, key=lambda step: float(step["at"])):
+        what = str(step.get("broker", step.get("clock", "")))
+        if what in _UNTIL:
+            gone.add(_UNTIL[what])
+        gone.discard(what)
+    return not gone
+
+
+def _calm_at_last(case: Case) -> bool:
+    last_s = max((_over(step) for step in case.timeline), default=0.0)
+    return case.lasts_s >= last_s + RECOVERY_S + LOOK_S
 
 
 def without_parts(case: Case) -> Iterator[Case]:

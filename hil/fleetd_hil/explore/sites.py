@@ -137,7 +137,8 @@ def _antenna(grounds: Grounds, name: str, weather: str | None, sky: Sky) -> Plai
         "start_azimuth_deg": round(draw.uniform(*azimuth), 1),
         "start_elevation_deg": round(draw.uniform(max(20.0, elevation[0]), min(90.0, elevation[1])), 1),
     }
-    rotator = grounds.add(f"{name}-rotator", driver, _rotator_link(grounds, driver), options)
+    stops = {"azimuth_max_deg": WHOLE[driver][0][1]} if driver.startswith("easycomm") else {}
+    rotator = grounds.add(f"{name}-rotator", driver, _rotator_link(grounds, driver), options, **stops)
     antenna: Plain = {
         "name": name,
         "rotator": rotator,

@@ -39,8 +39,8 @@ class Storyteller:
     def tell(self) -> list[Plain]:
         """Steps in the words of a scenario, `at` in seconds."""
         draw = self._draw
-        steps = [step for _ in range(draw.randint(0, 6)) for step in self._fault()]
-        for _ in range(draw.choice((0, 0, 1, 1, 2))):
+        steps = [step for _ in range(draw.randint(0, 9)) for step in self._fault()]
+        for _ in range(draw.choice((0, 1, 1, 2, 3))):
             steps += draw.choice(
                 (self._broker, self._broker, self._clock, self._daemon, self._daemon, self._elements)
             )()
@@ -150,7 +150,7 @@ class Storyteller:
         draw = self._draw
         antenna = draw.choice(self._antennas)
         (low, high), (bottom, top) = antenna["azimuth_limits_deg"], antenna["elevation_limits_deg"]
-        act = draw.choice(("point", "point", "point", "stop", "park", "lock", "unlock"))
+        act = draw.choice(("point", "point", "point", "point", "park", "stop", "lock", "unlock", "unlock"))
         body: Plain = {}
         if act == "point":
             body = {

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,9 +82,10 @@ class Trial:
 
 
 class Stable:
-    """Begins trials, each in a fork of a process that has read all modules already."""
+    """Begins trials, each in a fork of a process that has read all modules already; it reads `modules` beside them."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str] = ()) -> None:
+        self._modules = modules
         self._fresh = multiprocessing.get_context("forkserver")
         self._fresh.set_forkserver_preload(_WARM)
 
@@ -92,7 +94,7 @@ class Stable:
         folder = TemporaryDirectory(prefix="fleethil-", dir=_RAM if _RAM.is_dir() else None)
         file = case.write(Path(folder.name) / case.name, expectations(case) if expect is None else expect)
         ours, theirs = self._fresh.Pipe(duplex=False)
-        process = self._fresh.Process(target=_play, args=(file, theirs), name=case.name, daemon=True)
+        process = self._fresh.Process(target=_play, args=(file, theirs, self._modules), name=case.name, daemon=True)
         process.start()
         theirs.close()
         return Trial(case, process, ours, folder)
@@ -113,11 +115,13 @@ def first_ready(trials: Sequence[Trial], within_s: float) -> Iterator[Trial]:
     yield from (trial for trial in trials if trial.results in ready or trial.left_s <= 0)
 
 
-def _play(file: Path, results: multiprocessing.connection.Connection) -> None:
+def _play(file: Path, results: multiprocessing.connection.Connection, modules: Sequence[str]) -> None:
     from fleetd_hil.scenario.complaints import listen
     from fleetd_hil.scenario.play import read_script
     from fleetd_hil.scenario.run import play
 
+    for module in modules:
+        import_module(module)
     listen()
     verdict = play(read_script(file))
     failed = [(finding.words, finding.evidence) for finding in verdict.findings if not finding.held]

@@ -1,0 +1,159 @@
+"""The random search: what it composes is always a scenario, what fails is made small, and a planted bug is found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+from typer.testing import CliRunner
+
+from fleetd_hil import catalogue
+from fleetd_hil.cli import app
+from fleetd_hil.explore.calm import expectations
+from fleetd_hil.explore.case import Case
+from fleetd_hil.explore.compose import compose
+from fleetd_hil.explore.search import needed, pruned, signature
+from fleetd_hil.explore.shrink import Shrinker, shorter, without_parts
+from fleetd_hil.explore.sites import compose_site
+from fleetd_hil.explore.sky import compose_sky
+from fleetd_hil.explore.story import Storyteller
+from fleetd_hil.explore.trial import Failed, Stable
+from fleetd_hil.line import FAULTS as LINE_FAULTS
+from fleetd_hil.scenario.play import read_script
+
+
+def read(case: Case, folder: Path) -> None:
+    read_script(case.write(folder / case.name, expectations(case)))
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_what_is_composed_is_a_scenario(number: int, tmp_path: Path) -> None:
+    read(compose(7, number), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 300))
+def test_what_any_seed_composes_is_a_scenario(seed: int, tmp_path: Path) -> None:
+    read(compose(seed, 1), tmp_path)
+
+
+def test_the_same_seed_composes_the_same_and_another_something_else() -> None:
+    def text(seed: int, number: int) -> str:
+        case = compose(seed, number)
+        return json.dumps([case.site, case.elements, case.scenario(expectations(case))])
+
+    assert text(3, 2) == text(3, 2)
+    assert len({text(3, 1), text(3, 2), text(4, 1)}) == 3
+
+
+def test_everything_that_can_break_does_break_sooner_or_later() -> None:
+    sky = compose_sky(Random(1))
+    told: set[tuple[str, str]] = set()
+    acts: set[str] = set()
+    for number in range(1500):
+        draw = Random(number)
+        site, _ = compose_site(draw, sky)
+        drivers = {
+            device["name"]: device.get("settings", {}).get("map") or device["driver"] for device in site["devices"]
+        }
+        for step in Storyteller(draw, site, sky, 500.0, 100.0).tell():
+            acts |= step.keys() - {"at", "of"}
+            acts |= {str(step[key]) for key in ("broker", "daemon") if key in step}
+            if "fault" in step:
+                told.add((drivers[step["of"]], step["fault"].partition("=")[0].partition("+")[0]))
+    assert acts >= {"fault", "broker", "clock", "daemon", "write", "command", "control"}
+    assert acts >= {"away", "back", "mute", "heed", "power-cut", "restart"}
+    drivers_seen = {driver for driver, _ in told}
+    assert drivers_seen == catalogue.KINDS.keys() - {"spid-rot1"}
+    assert {fault for _, fault in told} >= {kind.name for kind in LINE_FAULTS}
+    every = {(name, kind.name) for name in drivers_seen for kind in catalogue.KINDS[name].faults}
+    missing = every - told
+    assert len(missing) < len(every) / 10, sorted(missing)
+
+
+def test_every_story_is_over_when_the_calm_begins() -> None:
+    sky = compose_sky(Random(2))
+    for number in range(200):
+        draw = Random(number)
+        site, _ = compose_site(draw, sky)
+        gone = 0
+        for step in Storyteller(draw, site, sky, 300.0, 100.0).tell():
+            lasting_s = float(step["fault"].rpartition("+")[2]) if "fault" in step else 0.0
+            assert 0 < step["at"] + lasting_s < 300
+            gone += {"away": 1, "mute": 1, "unsynchronised": 1, "back": -1, "heed": -1, "synchronised": -1}.get(
+                str(step.get("broker", step.get("clock"))), 0
+            )
+        assert gone == 0
+
+
+# Shrinking
+
+
+def known(steps: int = 13) -> Case:
+    case = compose(5, 1)
+    case.timeline = [{"at": float(at), "broker": "away" if at % 2 else "back"} for at in range(1, steps)]
+    case.timeline.insert(3, {"at": 3.5, "daemon": "power-cut"})
+    case.timeline.insert(9, {"at": 9.5, "fault": "silent+60", "of": case.site["devices"][0]["name"]})
+    return case
+
+
+def has(*wanted: str) -> Callable[[Case], bool]:
+    return lambda case: all(any(key in step for step in case.timeline) for key in wanted)
+
+
+def test_what_matters_is_left_and_nothing_else(tmp_path: Path) -> None:
+    case = known()
+    shrinker = Shrinker(has("daemon", "fault"), budget=500)
+    small = shrinker.shrink(case)
+    assert [step.keys() - {"at", "of"} for step in small.timeline] == [{"daemon"}, {"fault"}]
+    assert small.timeline[1]["fault"] == "silent+1.9"
+    assert len(small.site["antennas"]) == 1
+    assert len(small.site["devices"]) <= 2
+    assert small.lasts_s < 30
+    assert case.timeline == known().timeline  # the one that was handed in is as it was
+    read(pruned(small), tmp_path)
+    assert Shrinker(has("daemon", "fault"), budget=500).shrink(case) == small
+
+
+def test_a_spent_budget_ends_it_with_something_that_still_fails() -> None:
+    for budget in (1, 3, 10, 30):
+        shrinker = Shrinker(has("daemon"), budget)
+        assert has("daemon")(shrinker.shrink(known(60)))
+        assert shrinker.tried <= budget
+
+
+def test_what_cannot_be_smaller_stays() -> None:
+    case = known()
+    assert Shrinker(lambda _case: False, budget=500).shrink(case) is case
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_every_smaller_case_is_a_scenario_too(number: int, tmp_path: Path) -> None:
+    case = compose(11, number)
+    for index, smaller in enumerate([*without_parts(case), *shorter(case)]):
+        if index % 5 == number % 5:
+            smaller.name = f"smaller-{index}"
+            read(smaller, tmp_path)
+
+
+def test_failures_are_told_apart_by_what_failed_and_not_by_its_numbers() -> None:
+    case = compose(5, 1)
+    device = case.site["devices"][0]["name"]
+    one = Failed(f"never a last alarm whose device is {device}, name is offline, from 0 to 700 s", "after 3 s")
+    other = Failed(f"never a last alarm whose device is {device}, name is offline, from 0 to 500 s", "after 9 s")
+    assert signature(one, case) == signature(other, case)
+    bugs = [Failed("the daemon has no bug", f"KeyError: 1 at {place} in act") for place in ("hub.py:3", "hub.py:9")]
+    assert signature(bugs[0], case) != signature(bugs[1], case)
+
+
+def test_a_kept_scenario_expects_what_failed_alone() -> None:
+    case = compose(5, 1)
+    device = case.site["devices"][0]["name"]
+    failed = Failed(f"at least once a last status whose device is {device}, state is online, from 0 to 9 s", "")
+    (kept,) = needed(case, failed)
+    assert kept["status"] == {"device": device, "state": "online"}
+    (other,) = needed(case, Failed("no command is carried out twice", ""))
+    assert other["node"] == {"state": "online"}
