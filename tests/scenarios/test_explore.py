@@ -8,10 +8,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from typer.testing import CliRunner
 
 from fleetd_hil import catalogue
-from fleetd_hil.cli import app
 from fleetd_hil.explore.calm import expectations
 from fleetd_hil.explore.case import Case
 from fleetd_hil.explore.compose import compose
@@ -20,7 +18,7 @@ from fleetd_hil.explore.shrink import Shrinker, shorter, without_parts
 from fleetd_hil.explore.sites import compose_site
 from fleetd_hil.explore.sky import compose_sky
 from fleetd_hil.explore.story import Storyteller
-from fleetd_hil.explore.trial import Failed, Stable
+from fleetd_hil.explore.trial import Failed
 from fleetd_hil.line import FAULTS as LINE_FAULTS
 from fleetd_hil.scenario.play import read_script
 
