@@ -40,15 +40,19 @@ class Exchange:
 
 
 class Turns:
-    """Who talks when. At least `pause_s` of the clock's time lies between the last words and the next exchange."""
+    """Who talks when. At least `pause_s` of the clock's time lies between the last words and the next exchange.
 
-    def __init__(self, link: Link, clock: Clock, pause_s: float) -> None:
+    With `first_too` it is kept before the first one: for a device that must not be spoken to too soon after what was
+    said over a link before this one, which nobody here knows of.
+    """
+
+    def __init__(self, link: Link, clock: Clock, pause_s: float, *, first_too: bool = False) -> None:
         self._link = link
         self._clock = clock
         self._pause_s = pause_s
         self._turn = asyncio.Lock()
         self._urgent = 0
-        self._free_at_s = float("-inf")
+        self._free_at_s = clock.monotonic() + pause_s if first_too else float("-inf")
 
     def last_words(self, data: bytes) -> LastWords | None:
         """What to write when the daemon no longer can, at once and after the pause that the device may need."""

@@ -93,7 +93,7 @@ class Spid:
 async def connect(ports: Ports, url: LinkUrl, settings: Rot1Settings, clock: Clock) -> AsyncIterator[Spid]:
     """Open the link; nothing is sent yet. Raises LinkLost."""
     async with ports.open(url) as link:
-        yield Spid(Turns(link, clock, settings.pause_ms / 1000), settings)
+        yield Spid(Turns(link, clock, settings.pause_ms / 1000, first_too=True), settings)
 
 
 ROT1 = DriverSpec(
