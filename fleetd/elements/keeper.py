@@ -65,7 +65,8 @@ class Keeper:
     async def begin(self) -> None:
         """Take up what the store knows, then look at all files and folders once; no URL is asked yet.
 
-        Raises ConfigError where a configured file cannot be used, StoreError where the store cannot be read.
+        Raises ConfigError where a configured file cannot be used and the store knows no set for a satellite that relies
+        on it, StoreError where the store cannot be read.
         """
         await self._custody.recall()
         for source in self._sources.values():
@@ -73,7 +74,7 @@ class Keeper:
                 await source.recall()
             else:
                 await self._look_at_files(source)
-                if source.reason and source.whole:
+                if source.reason and source.whole and any(each.used is None for each in self._users(source)):
                     raise ConfigError(source.reason)
         await self._custody.check()
         self._around.renewed(self._custody.kept)

@@ -394,6 +394,19 @@ async def test_a_broken_file_stops_the_beginning_and_never_what_runs(tmp_path: P
         assert len(here.told("source-recovered")) == 1
 
 
+async def test_a_broken_file_does_not_stop_a_beginning_for_which_the_store_has_elements(tmp_path: Path) -> None:
+    """A download that went wrong, then a power cut: the site must come up again with what it had."""
+    file, clock = tmp_path / "tin.json", VirtualClock(T + timedelta(hours=1))
+    file.write_bytes(omm(TIN))
+    async with room(tmp_path, clock, str(file)) as here:
+        assert here.view().hash == TIN.hash
+    for bad in (b"[{", b"[]", b"<html>"):
+        file.write_bytes(bad)
+        async with room(tmp_path, clock, str(file)) as here:
+            assert here.view().hash == TIN.hash
+            assert len(here.told("source-failed")) == 1
+
+
 async def test_a_folder_gives_the_newest_of_its_files_and_one_bad_one_spoils_nothing(tmp_path: Path) -> None:
     folder, clock = tmp_path / "gp", VirtualClock(T + timedelta(hours=30))
     folder.mkdir()
