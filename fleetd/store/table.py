@@ -79,6 +79,7 @@ class Table:
         self._boot = boot
         self._clock = clock
         self._bounds = bounds
+        self._trusted_since: tuple[int, float] | None = None
         self._new: list[Row] = []
         self._victims: set[int] = set()
         self._committed: deque[Row] = deque()
@@ -181,8 +182,22 @@ class Table:
         self._announce_dropped(connection, victims, "the store is full")
 
     def _outdated(self, at_us: int | None) -> bool:
-        limit_us = microseconds(self._clock.now()) - self._bounds.most_age_us
-        return at_us is not None and at_us < limit_us and self._clock.synced
+        return (
+            at_us is not None
+            and (now_us := self._certain_us()) is not None
+            and at_us < now_us - self._bounds.most_age_us
+        )
+
+    def _certain_us(self) -> int | None:
+        """How late it is at least: what waits grows older by running time alone, not by a clock that is set ahead."""
+        if not self._clock.synced:
+            self._trusted_since = None
+            return None
+        now_us, running_s = microseconds(self._clock.now()), self._clock.boottime()
+        if self._trusted_since is None:
+            self._trusted_since = now_us, running_s
+        since_us, since_s = self._trusted_since
+        return min(now_us, since_us + round((running_s - since_s) * 1e6))
 
     def _drop_outdated(self, connection: sqlite3.Connection) -> None:
         """Drop what is too old, unless its age is not known; a clock that was just set is no reason to drop either."""
