@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fuzz hil bench bench-robots bench-relay bench-downlink bench-pointing check man format lock clean
+.PHONY: help setup demo test test-all fuzz hil explore bench bench-robots bench-relay bench-downlink bench-pointing check man format lock clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,11 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 
 hil: $(READY)  ## every scenario in virtual time, judged from outside (three minutes); ARGS=--processes for real ones
 	@$(BIN)/fleethil run hil/scenarios/*.yaml $(ARGS)
+
+MINUTES ?= 60
+SEED ?= 0
+explore: $(READY)  ## sites and faults that nobody thought of: MINUTES=60 SEED=7; failures are left in explored/
+	@$(BIN)/fleethil explore --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 man: $(READY)  ## man pages and the command reference, from the programs' own help; the index of the pages
 	@$(BIN)/python docs/man/build.py

@@ -8,19 +8,22 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from typer.testing import CliRunner
 
 from fleetd_hil import catalogue
+from fleetd_hil.cli import app
 from fleetd_hil.explore.calm import expectations
 from fleetd_hil.explore.case import Case
 from fleetd_hil.explore.compose import compose
-from fleetd_hil.explore.search import needed, pruned, signature
+from fleetd_hil.explore.search import Search, Wanted, needed, pruned, signature
 from fleetd_hil.explore.shrink import Shrinker, shorter, without_parts
 from fleetd_hil.explore.sites import compose_site
 from fleetd_hil.explore.sky import compose_sky
 from fleetd_hil.explore.story import Storyteller
-from fleetd_hil.explore.trial import Failed
+from fleetd_hil.explore.trial import DEADLINE_S, DIED, ENDED, Failed, Stable, first_ready
 from fleetd_hil.line import FAULTS as LINE_FAULTS
 from fleetd_hil.scenario.play import read_script
+from fleetd_hil.scenario.run import play
 
 
 def read(case: Case, folder: Path) -> None:
@@ -155,3 +158,57 @@ def test_a_kept_scenario_expects_what_failed_alone() -> None:
     assert kept["status"] == {"device": device, "state": "online"}
     (other,) = needed(case, Failed("no command is carried out twice", ""))
     assert other["node"] == {"state": "online"}
+
+
+# Whole searches
+
+
+def test_a_case_is_played_told_of_and_counted(tmp_path: Path) -> None:
+    """The smallest of a few, so that it takes a second or two."""
+    number = min(range(1, 30), key=lambda number: len(compose(1, number).site["devices"]))
+    order = ["explore", "--seed", "1", "--case", str(number), "--json", "--keep", str(tmp_path / "kept")]
+    ended = CliRunner().invoke(app, order)
+    told = json.loads(ended.stdout)
+    assert told["failures"] == [], told
+    assert ended.exit_code == 0
+    assert (told["seed"], told["cases"]) == (1, 1)
+    assert told["simulated_s"] == compose(1, number).lasts_s
+    assert not (tmp_path / "kept").exists()
+
+
+def test_how_long_must_be_said() -> None:
+    ended = CliRunner().invoke(app, ["explore"])
+    assert ended.exit_code == 2
+    assert "--minutes" in ended.output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_planted_bug_is_found_shrunk_to_one_order_and_kept(tmp_path: Path) -> None:
+    def holds(case: Case) -> bool:
+        return any(step.get("command", {}).get("action") == "hold" for step in case.timeline)
+
+    number = next(number for number in range(1, 50) if holds(compose(9, number)))
+    said: list[str] = []
+    wanted = Wanted(seed=9, minutes=None, cases=None, only=number, jobs=1, budget=60, keep=tmp_path)
+    search = Search(wanted, said.append, Stable(["planted"]))
+    search.run()
+    (failure,) = search.distinct
+    assert "ZeroDivisionError: planted" in failure.found.evidence
+    assert [step["command"]["action"] for step in failure.case.timeline] == ["hold"]
+    assert len(failure.case.site["devices"]) <= 2
+    assert failure.file is not None
+    script = read_script(failure.file)
+    assert len(script.scenario.timeline) == 1
+    assert play(script).passed  # here nothing is planted
+
+
+def test_a_process_that_dies_or_hangs_is_a_finding(tmp_path: Path) -> None:
+    stable, case = Stable(["planted"]), compose(1, 1)
+    case.site["site"] = "NOT A NAME"  # its process refuses the file and dies of it
+    assert [each.words for each in stable.play(case).failed] == [DIED]
+    trial = Stable().begin(compose(1, 1))
+    trial.began_s -= DEADLINE_S
+    assert [each is trial for each in first_ready([trial], 10.0)] == [True]
+    assert [each.words for each in trial.outcome().failed] == [ENDED]
+    assert not trial.process.is_alive()

@@ -18,6 +18,7 @@ Plain = dict[str, Any]
 PORTAL, MOVED, EMPTY = "portal.html", "moved.json", "empty.json"
 _BREAKS_LIMITS = frozenset({"runaway", "wrong-way", "overshoot", "glitch", "wrapped", "frozen", "tremble", "drift"})
 """Motors or scales that lie: no daemon can keep an antenna within narrower bounds than its end stops then."""
+_ANTENNA_ALARMS = ("wind", "motor-stalled", "motor-runaway", "motor-wrong-way", "feedback-frozen")
 _TOGETHER = 0.2
 
 
@@ -184,7 +185,7 @@ class Storyteller:
 
     def _alarm(self) -> Plain:
         draw = self._draw
-        about = [(antenna["name"], name) for antenna in self._antennas for name in ("wind", "stalled", "runaway")]
+        about = [(antenna["name"], name) for antenna in self._antennas for name in _ANTENNA_ALARMS]
         about += [(name, "offline") for name in self._devices]
         device, alarm = draw.choice(about)
         if draw.random() < 0.7:
