@@ -395,7 +395,7 @@ def test_23_a_chain_that_was_written_anew_is_found_by_a_published_head() -> None
     assert check(forged, 20, noted).rewritten
 
 
-async def test_23_the_head_is_published_each_minute(tmp_path: Path) -> None:
+async def test_23_a_new_head_is_published_within_a_minute(tmp_path: Path) -> None:
     from fleetd.access.witness import Witness
 
     async with bench(tmp_path, {}) as site:
@@ -403,12 +403,12 @@ async def test_23_the_head_is_published_each_minute(tmp_path: Path) -> None:
             witness = asyncio.create_task(Witness(site.store.audit, site.hub, site.clock).run())
             await site.until(lambda: len(events) == 1)
             entry = await site.store.audit.append("uid:1", "stop", "done")
-            for _ in range(2):
+            for _ in range(3):
                 await site.clock.advance(60)
                 await site.quiet()
             heads = [event.detail for event in [await events.get() for _ in range(len(events))]]
             witness.cancel()
-        assert [head["number"] for head in heads] == [0, 1, 1]
+        assert [head["number"] for head in heads] == [0, 1]
         assert heads[-1]["hash"] == entry.hash
 
 
