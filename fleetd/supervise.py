@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import msgspec
 import structlog
 
 from fleetd.clock import Clock, Slots
 from fleetd.devices import Driver
-from fleetd.errors import DeviceError, Quarantined
+from fleetd.errors import DeviceError, FleetError, Quarantined
 from fleetd.records import DeviceState, DeviceStatus
 
 log = structlog.get_logger(__name__)
@@ -111,18 +112,22 @@ class Supervision:
         try:
             while True:
                 try:
-                    async with device.connect() as driver:
-                        device.driver = driver
-                        await work(driver)
+                    await attempt(self._connected(device, work), f"connection of {device.name}")
                 except* DeviceError as group:
                     self.failed(device, _first(group).named(device.name))
-                finally:
-                    device.driver = None
-                heed_cancellation()
                 await self._pause(device)
         finally:
             self.progress.done(device.name)
             self._enter(device, DeviceState.OFFLINE, "fleetd has left it")
+
+    @staticmethod
+    async def _connected(device: Device, work: Callable[[Driver], Awaitable[None]]) -> None:
+        try:
+            async with device.connect() as driver:
+                device.driver = driver
+                await work(driver)
+        finally:
+            device.driver = None
 
     def recovered(self, device: Device) -> None:
         """An exchange with the device succeeded: online from now on, the back-off starts over."""
@@ -162,15 +167,29 @@ class Supervision:
         await self.clock.sleep(wait_s)
 
 
-def heed_cancellation() -> None:
-    """Raise CancelledError if this task was cancelled and did not hear of it; for loops that outlive failures.
+async def attempt(work: Coroutine[Any, Any, None], name: str) -> None:
+    """Await work that may fail, for a loop that outlives its failures: a cancellation is never lost to one.
 
     A TaskGroup of Python before 3.13 raises nothing but the failure of a child that fails in the turn in which its
-    parent is cancelled (CPython's issue 116720), and whoever goes on after a failure would go on for ever.
+    parent is cancelled, and leaves no trace of the cancellation (CPython's issue 116720). A task of its own takes that.
     """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    task = asyncio.create_task(work, name=name)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task})
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not _expected(error):
+            raise error from None
+        raise
+    task.result()
+
+
+def _expected(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_expected(each) for each in error.exceptions)
+    return isinstance(error, FleetError)
 
 
 def _state_after(device: Device, error: DeviceError) -> DeviceState:

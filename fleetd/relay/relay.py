@@ -47,7 +47,7 @@ from fleetd.relay.uplink import Uplink
 from fleetd.store.outbox import age_s
 from fleetd.store.rows import Row
 from fleetd.store.store import Store
-from fleetd.supervise import heed_cancellation
+from fleetd.supervise import attempt
 
 log = structlog.get_logger(__name__)
 
@@ -187,10 +187,9 @@ class Relay:
     async def _stay_connected(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             try:
-                await self._session(tasks)
+                await attempt(self._session(tasks), "relay session")
             except* (UplinkLost, StoreError) as group:
                 self._failed(_first(group))
-            heed_cancellation()
             await self._clock.sleep(self._turns.backoff_s())
 
     async def _session(self, tasks: asyncio.TaskGroup) -> None:

@@ -143,6 +143,27 @@ async def test_a_loop_that_stops_beating_is_overdue() -> None:
     assert progress.overdue() == []
 
 
+async def test_a_child_of_the_work_that_fails_has_it_begun_again() -> None:
+    scene, begun = Scene(), 0
+
+    async def breaking() -> None:
+        await scene.clock.sleep(5)
+        raise LinkLost("gone")
+
+    async def work(_: str) -> None:
+        nonlocal begun
+        begun += 1
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(breaking())
+
+    task = asyncio.ensure_future(scene.supervision.run(scene.device, work))
+    for _ in range(200):
+        await scene.clock.advance(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert begun > 5
+
+
 async def test_a_task_that_fails_as_it_is_cancelled_ends_all_the_same() -> None:
     """As a poll does whose exchange is broken off: Python's TaskGroup tells its parent of the failure alone."""
     scene = Scene()

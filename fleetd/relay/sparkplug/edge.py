@@ -36,7 +36,7 @@ from fleetd.store.counters import Counters
 from fleetd.store.outbox import Outbox
 from fleetd.store.rows import Row
 from fleetd.store.store import Store
-from fleetd.supervise import heed_cancellation
+from fleetd.supervise import attempt
 
 log = structlog.get_logger(__name__)
 
@@ -98,10 +98,9 @@ class Edge:
         with self._hub.subscribe("sparkplug", DeviceStatus) as statuses:
             while True:
                 try:
-                    await self._session(statuses)
+                    await attempt(self._session(statuses), "sparkplug session")
                 except* (UplinkLost, StoreError, HostAway, Rejected) as group:
                     self._failed(group)
-                heed_cancellation()
                 await self._clock.sleep(self._turns.backoff_s())
 
     def _failed(self, group: BaseExceptionGroup[FleetError]) -> None:
