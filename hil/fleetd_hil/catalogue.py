@@ -19,6 +19,7 @@ from fleetd_hil.options import (
     RigctldOptions,
     RigOptions,
     RotatorOptions,
+    RotctldOptions,
     ServoOptions,
     SpidOptions,
     SwitchOptions,
@@ -93,7 +94,8 @@ def _kiss(options: Options) -> Sim:
 
 
 def _rotctld(options: Options) -> Sim:
-    return rotctld.RotctldSim(RotatorOptions(**options).build())
+    chosen = RotctldOptions(**options)
+    return rotctld.RotctldSim(chosen.build(chosen.azimuth_min_deg))
 
 
 def _spid(kind: spid.Model) -> Callable[[Options], Sim]:
@@ -180,7 +182,7 @@ KINDS: Mapping[str, SimKind] = {
             unit=_switch,
         ),
         SimKind("rigctld", "Hamlib's radio server; a TCP port", rigctld.FAULTS, RigctldOptions, alone=_rigctld),
-        SimKind("rotctld", "Hamlib's rotator server; a TCP port", rotctld.FAULTS, RotatorOptions, alone=_rotctld),
+        SimKind("rotctld", "Hamlib's rotator server; a TCP port", rotctld.FAULTS, RotctldOptions, alone=_rotctld),
         SimKind(
             "servo-rotator",
             "a rotator of servo drives on its register map, one Modbus unit",

@@ -104,7 +104,7 @@ def ground(
 
 @app.command()
 def run(
-    scenarios: Annotated[list[Path], typer.Argument(help="Scenario files; those of fleetd lie in hil/scenarios.")],
+    scenarios: Annotated[list[Path], typer.Argument(help="Scenario files, or names of shipped ones.")],
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the verdicts as JUnit XML.")] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write a page with plots and a log for each into this folder.")
@@ -119,7 +119,9 @@ def run(
 ) -> None:
     """Play scenarios and judge them: what must be seen, and what must never be. Exit code 1 if one does not pass."""
     from fleetd_hil.scenario.run import run_scenarios
+    from fleetd_hil.scenario.shipped import scenario_file
 
+    scenarios = [scenario_file(named) for named in scenarios]
     pace = rate if processes else None
     at_once = jobs or len(os.sched_getaffinity(0))
     raise typer.Exit(run_scenarios(scenarios, junit=junit, reports=report, rate=pace, jobs=at_once, say=typer.echo))
@@ -149,6 +151,65 @@ def explore(
     if minutes is None and cases is None and case is None:
         raise typer.BadParameter("say how long: --minutes, --cases, or --case for one of them")
     raise typer.Exit(explore(Wanted(seed, minutes, cases, case, jobs, budget, keep), as_json=as_json, say=typer.echo))
+
+
+@app.command()
+def record(
+    device: Annotated[str, typer.Argument(metavar="URL", help="Link URL of the device.")],
+    capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="A new file of JSON lines.")],
+    sim: Annotated[str, typer.Option(help="Which sim is to be held to it.")],
+    link: Annotated[
+        str, typer.Option(help="Where the program finds it: pty, pty:/stable/name or tcp://127.0.0.1:0.")
+    ] = "pty",
+    what: Annotated[str, typer.Option(help="Maker, model and firmware of the device.")] = "",
+    host: Annotated[str, typer.Option(help="Which program asks.")] = "",
+    options: Annotated[list[str] | None, typer.Option(help="KEY=NUMBER of the sim's model; may be repeated.")] = None,
+    within: Annotated[float | None, typer.Option(min=0, help="How far the sim's numbers may be from these.")] = None,
+) -> None:
+    """Pass on and write down every byte between a program and a device; print one JSON line with the link to use."""
+    from fleetd_hil.capture.record import record as record_link
+    from fleetd_hil.catalogue import read_options
+
+    head: dict[str, Any] = {
+        "sim": sim,
+        "device": what,
+        "host": host,
+        "options": dict(read_options([sim], options or ())),
+    }
+    head |= {} if within is None else {"within": within}
+    asyncio.run(record_link(device, capture, link, head, typer.echo))
+
+
+@app.command()
+def replay(
+    captures: Annotated[list[Path], typer.Argument(metavar="CAPTURE", help="Files that `record` wrote.")],
+    sim: Annotated[str | None, typer.Option(help="Another sim than the capture names.")] = None,
+    options: Annotated[list[str] | None, typer.Option(help="KEY=NUMBER of the model; may be repeated.")] = None,
+    within: Annotated[float | None, typer.Option(min=0, help="How far a number may be from the recorded one.")] = None,
+) -> None:
+    """Put what a device was asked to its sim, and judge reply by reply. Exit code 1 if one is not alike."""
+    from fleetd_hil.capture.verdict import judge_captures
+
+    raise typer.Exit(judge_captures(captures, sim, options or (), within, typer.echo))
+
+
+@app.command("scenarios")
+def list_scenarios(
+    copy: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Put them with their sites and elements into this new folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Name the scenarios that come with fleetd and what each is for, or copy them to begin one's own from."""
+    from fleetd_hil.scenario.shipped import copy_to, purposes
+
+    if copy is not None:
+        copy_to(copy)
+    named = dict(purposes())
+    if as_json:
+        typer.echo(json.dumps({"scenarios": named}, indent=2))
+    elif copy is None:
+        typer.echo("\n".join(f"{name:28} {purpose}" for name, purpose in named.items()))
 
 
 @app.command("list")

@@ -29,6 +29,13 @@ class RotatorOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RotctldOptions(RotatorOptions):
+    """Whatever a server may have behind it."""
+
+    azimuth_min_deg: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class SpidOptions(RotatorOptions):
     """A rotator of the SPID class, two turns of azimuth with north in the midst of the first."""
 

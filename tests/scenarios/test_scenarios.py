@@ -159,12 +159,3 @@ async def test_how_an_expectation_is_judged() -> None:
     assert held(times=1)
     assert not held(times=2)
     assert held(times=2, within="10 s")
-
-
-def test_the_tutorial_s_scenario_passes_as_it_is_written_there(tmp_path: Path) -> None:
-    page = (FOLDER.parents[1] / "docs" / "how-to" / "scenarios.md").read_text(encoding="utf-8")
-    shutil.copytree(FOLDER, tmp_path / "s")
-    file = tmp_path / "s" / "noisy-bus.yaml"
-    file.write_text(page.partition("```yaml\n")[2].partition("```")[0])
-    verdict = play(read_script(file))
-    assert verdict.passed, [finding for finding in verdict.findings if not finding.held]

@@ -37,10 +37,20 @@ class Act:
 
 
 class NetServer:
-    """A server's dialogue: `letters` are its short commands, `acts` what it does by long name."""
+    """A server's dialogue: `letters` are its short commands, `acts` what it does by long name.
 
-    def __init__(self, letters: Mapping[str, str], acts: Mapping[str, Act], faults: Faults) -> None:
+    `plain` are the few values that have a name in the plain form, too, by their name in the extended one.
+    """
+
+    def __init__(
+        self,
+        letters: Mapping[str, str],
+        acts: Mapping[str, Act],
+        faults: Faults,
+        plain: Mapping[str, str] | None = None,
+    ) -> None:
         self._letters = letters
+        self._plain = plain or {}
         self._acts = acts
         self._faults = faults
         self._asked = 0
@@ -89,7 +99,7 @@ class NetServer:
         if extended:
             lines = [head, *(f"{name}{value}" for name, value in values), f"RPRT {report}"]
         elif values and report == DONE:
-            lines = [value for _, value in values]
+            lines = [f"{self._plain.get(name, '')}{value}" for name, value in values]
         else:
             lines = [f"RPRT {report}"]
         data = "".join(f"{line}\n" for line in lines).encode()

@@ -64,8 +64,9 @@ class RigctldSim:
         feed = self._server.attach()
 
         def hear(data: bytes, at_s: float) -> list[Answer]:
-            if data.strip() == b"+\\chk_vfo" and self.faults.value("mute", at_s) is None:
-                return [Answer(f"ChkVFO: {int(self._vfo_mode)}\n".encode())]
+            if data.strip().lstrip(b"+") == b"\\chk_vfo" and self.faults.value("mute", at_s) is None:
+                name = "ChkVFO: " if data.startswith(b"+") else ""
+                return [Answer(f"{name}{int(self._vfo_mode)}\n".encode())]
             return list(feed(data, at_s))
 
         return hear
@@ -75,6 +76,7 @@ class RigctldSim:
             if not self._vfo_mode:
                 return act("main", words)
             side = _VFOS.get(words[0])
+            # The real one takes the present VFO where it does not know the name, and reports success.
             return (INVALID, []) if side is None else act(side, words[1:])
 
         return carry_out

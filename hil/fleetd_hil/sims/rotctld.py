@@ -16,6 +16,17 @@ FAULTS = (*hamlib.FAULTS, *rotator.FAULTS)
 _LETTERS = {"p": "get_pos", "P": "set_pos", "S": "stop", "K": "park", "_": "get_info"}
 
 
+_PLAIN = {
+    "Minimum Azimuth: ": "min_az=",
+    "Maximum Azimuth: ": "max_az=",
+    "Minimum Elevation: ": "min_el=",
+    "Maximum Elevation: ": "max_el=",
+    "South Zero: ": "south_zero=",
+    "rot_type=": "rot_type=",
+}
+"""How 4.5.4 words the state in its plain form, as recorded from it: `hil/captures/rotctld-hamlib-4.5.4.jsonl`."""
+
+
 class RotctldSim:
     """A server over a rotator model."""
 
@@ -33,7 +44,7 @@ class RotctldSim:
             "get_info": Act(0, lambda _, __: (DONE, [("Info: ", "Simulated rotator")])),
             "dump_state": Act(0, self._state),
         }
-        self._server = NetServer(_LETTERS, acts, self.faults)
+        self._server = NetServer(_LETTERS, acts, self.faults, _PLAIN)
 
     @property
     def violations(self) -> deque[str]:
