@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -212,3 +217,32 @@ def test_a_process_that_dies_or_hangs_is_a_finding(tmp_path: Path) -> None:
     assert [each is trial for each in first_ready([trial], 10.0)] == [True]
     assert [each.words for each in trial.outcome().failed] == [ENDED]
     assert not trial.process.is_alive()
+
+
+def test_a_search_that_is_ended_leaves_no_process_and_tells_what_it_has(tmp_path: Path) -> None:
+    words = ["explore", "--seed", "1", "--minutes", "5", "--json", "--keep", str(tmp_path)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "fleetd_hil.cli", *words], stdout=subprocess.PIPE, text=True
+    ) as search:
+        while not (family := _descendants(search.pid)) or len(family) < 2:  # the stable, and a case in it
+            time.sleep(0.02)
+        search.send_signal(signal.SIGTERM)
+        told = json.loads(search.communicate(timeout=20)[0])
+    assert search.returncode == 0
+    assert told["failures"] == []
+    deadline_s = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in family):
+        assert time.monotonic() < deadline_s, family
+        time.sleep(0.02)
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = entry.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(entry.parent.name))
+    found = list(children.get(pid, ()))
+    for child in found:
+        found += children.get(child, ())
+    return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -224,10 +226,12 @@ def needed(case: Case, found: Failed) -> list[Plain]:
 def explore(wanted: Wanted, *, as_json: bool, say: Say) -> int:
     """Search, tell, and return the exit code: 1 if anything failed."""
     search = Search(wanted, (lambda _text: None) if as_json else say)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way no process is left
     try:
-        search.run()
-    except KeyboardInterrupt:
-        say("stopped by hand") if not as_json else None
+        with contextlib.suppress(KeyboardInterrupt):
+            search.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if as_json:
         say(json.dumps(_summary(search)))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -120,6 +121,7 @@ def _play(file: Path, results: multiprocessing.connection.Connection, modules: S
     from fleetd_hil.scenario.play import read_script
     from fleetd_hil.scenario.run import play
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever began it ends it
     for module in modules:
         import_module(module)
     listen()
