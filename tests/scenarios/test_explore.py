@@ -219,6 +219,7 @@ def test_a_process_that_dies_or_hangs_is_a_finding(tmp_path: Path) -> None:
     assert not trial.process.is_alive()
 
 
+@pytest.mark.slow
 def test_a_search_that_is_ended_leaves_no_process_and_tells_what_it_has(tmp_path: Path) -> None:
     words = ["explore", "--seed", "1", "--minutes", "5", "--json", "--keep", str(tmp_path)]
     with subprocess.Popen(

@@ -23,6 +23,7 @@ WHOLE: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 """By driver: azimuth and elevation between the end stops of the simulated rotator."""
 
 _MASK_DEG = [[0.0, 4.0], [90.0, 12.0], [180.0, 3.0], [270.0, 18.0]]
+_YARD = [[30.2990, 120.0790], [30.3040, 120.0790], [30.3040, 120.0850], [30.2990, 120.0850]]
 PLACES = {
     "depot": {"stop": 1, "latitude_deg": 30.3010, "longitude_deg": 120.0800},
     "library": {"stop": 2, "latitude_deg": 30.3052, "longitude_deg": 120.0841},
@@ -97,6 +98,16 @@ def compose_site(draw: Random, sky: Sky) -> tuple[Plain, Plain]:
     }
     if draw.random() < 0.3:
         site["relay"] |= {"in_flight": draw.choice((1, 5, 20)), "live_first": draw.random() < 0.5}
+    if draw.random() < 0.1:
+        site["relay"]["home_assistant"] = {"devices": ["*"]}
+    if draw.random() < 0.2:
+        site["robots"]["max_silence_s"] = draw.choice((10.0, 30.0))
+    if draw.random() < 0.2:
+        site["robots"]["zones"] = {"yard": {"corners": _YARD, "kind": draw.choice(("keep-in", "keep-out", "note"))}}
+    if draw.random() < 0.2:
+        site["contacts"] = {"replan_every_s": draw.choice((20.0, 90.0)), "spacing_s": draw.choice((0.0, 60.0))}
+    if draw.random() < 0.2:
+        site["elements"] = {"look_every_s": draw.choice((5.0, 600.0))}
     return site, grounds.simulate
 
 

@@ -40,7 +40,7 @@ class Storyteller:
     def tell(self) -> list[Plain]:
         """Steps in the words of a scenario, `at` in seconds."""
         draw = self._draw
-        steps = [step for _ in range(draw.randint(0, 9)) for step in self._fault()]
+        steps = [step for _ in range(draw.randint(0, 9)) for step in self._faults()]
         for _ in range(draw.choice((0, 1, 1, 2, 3))):
             steps += draw.choice(
                 (self._broker, self._broker, self._clock, self._daemon, self._daemon, self._elements)
@@ -63,14 +63,18 @@ class Storyteller:
 
     # What breaks
 
-    def _fault(self) -> Iterator[Plain]:
+    def _faults(self) -> Iterator[Plain]:
+        """One, or two of one device at a time."""
+        name = self._draw.choice(sorted(self._devices))
+        for _ in range(2 if self._draw.random() < 0.15 else 1):
+            yield self._fault(name)
+
+    def _fault(self, name: str) -> Plain:
         draw = self._draw
-        name = draw.choice(sorted(self._devices))
-        kinds = [kind for kind in self._faults_of(name) if self._bearable(name, kind)]
-        kind = draw.choice(kinds)
+        kind = draw.choice([kind for kind in self._faults_of(name) if self._bearable(name, kind)])
         lasting_s = draw.choice((0.5, 3.0, 20.0, 60.0, 120.0))
         value = f"={_value(draw, kind)}" if kind.unit else ""
-        yield {"at": self._when(lasting_s), "fault": f"{kind.name}{value}+{lasting_s:g}", "of": name}
+        return {"at": self._when(lasting_s), "fault": f"{kind.name}{value}+{lasting_s:g}", "of": name}
 
     def _faults_of(self, name: str) -> list[FaultKind]:
         device = self._devices[name]
