@@ -7,12 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rotators import EagerClock, Far, Kind, Spoil, far_end
+from farend import EagerClock, Kind, Place, Spoil, connected, far_end
 
 from fleetd.clock import Clock, SystemClock
-from fleetd.devices import Rig, load_driver
-from fleetd.link.ports import Ports
-from fleetd.link.url import parse_link
+from fleetd.devices import Rig
 from fleetd_hil.models.rig import RigModel
 
 NO_VFO = {"vfo_mode": 0.0}
@@ -24,31 +22,14 @@ KINDS = (
 
 
 @dataclass
-class Desk:
-    """A connected rig driver, and on the bench the far end of its link, too."""
-
-    driver: Rig
-    clock: Clock
-    kind: Kind
-    url: str
-    far: Far | None = None
-
-    @property
-    def bench(self) -> Far:
-        """The far end, where it is known that there is one."""
-        assert self.far is not None
-        return self.far
+class Desk(Place[Rig]):
+    """A connected rig driver."""
 
     @property
     def model(self) -> RigModel:
         """The radio itself."""
         model: RigModel = self.bench.sim.model  # type: ignore[attr-defined]
         return model
-
-    @property
-    def heard(self) -> int:
-        """How many times something has reached the sim."""
-        return len(self.far.heard) if self.far else 0
 
 
 @dataclass(frozen=True)
@@ -92,14 +73,6 @@ def stands() -> list[RigStand]:
     """Every driver before its sim, over each medium that it takes."""
     every = [RigStand(kind, medium) for kind in KINDS for medium in kind.media]
     return [*every, RigStand(KINDS[-1], "tcp", tuple(NO_VFO.items()))]
-
-
-@asynccontextmanager
-async def connected(kind: Kind, url: str, settings: Mapping[str, Any], clock: Clock) -> AsyncIterator[Rig]:
-    """The driver of this kind, connected to `url`."""
-    spec = load_driver(kind.name)
-    async with spec.connect(Ports(), parse_link(url), spec.settings(**settings), clock) as driver:
-        yield driver
 
 
 @asynccontextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from rotators import KINDS, EagerClock, connected, far_end, on_bench
+from farend import EagerClock, connected, far_end
+from rotators import KINDS, on_bench
 
 from fleetd.clock import SystemClock
 from fleetd.devices import AzEl

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from farend import EagerClock
 from rigs import KINDS, Desk, on_bench
-from rotators import EagerClock
 
 from fleetd.clock import SystemClock
 from fleetd.devices import Side

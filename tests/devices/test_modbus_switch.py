@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rotators import EagerClock, Far, Kind, far_end
+from farend import EagerClock, Far, Kind, far_end
 
 from fleetd.devices import Switch, load_driver
 from fleetd.errors import ConfigError, DeviceError

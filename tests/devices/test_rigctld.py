@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from rigs import KINDS, NO_VFO, connected, on_bench
-from rotators import EagerClock
+from farend import EagerClock, connected
+from rigs import KINDS, NO_VFO, on_bench
 
 from fleetd.clock import SystemClock
 from fleetd.devices import Rig, Side

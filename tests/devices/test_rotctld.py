@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from rotators import KINDS, EagerClock, connected, on_bench
+from farend import EagerClock, connected
+from rotators import KINDS, on_bench
 
 from fleetd.clock import SystemClock
 from fleetd.devices import AzEl, Rotator

@@ -6,7 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from rotators import KINDS, EagerClock, connected, far_end, on_bench
+from farend import EagerClock, connected, far_end
+from rotators import KINDS, on_bench
 
 from fleetd.devices import AzEl
 from fleetd.errors import BadReply, ConfigError, Declined

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from rotators import KINDS, EagerClock, connected, on_bench
+from farend import EagerClock, connected
+from rotators import KINDS, on_bench
 
 from fleetd.clock import SystemClock
 from fleetd.devices import AzEl

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from rigs import KINDS, Desk, connected, on_bench
-from rotators import Kind, far_end
+from farend import Kind, connected, far_end
+from rigs import KINDS, Desk, on_bench
 
 from fleetd.clock import SystemClock
 from fleetd.devices import Side

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from rotators import KINDS, Kind, Seat, connected, far_end, on_bench
+from farend import Kind, connected, far_end
+from rotators import KINDS, Seat, on_bench
 
 from fleetd.clock import SystemClock
 from fleetd.devices import AzEl

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rotators import Far
+from farend import Far
 
 _ANSWERS_WITHIN_S = 45.0  # real; far beyond what a busy machine needs
 

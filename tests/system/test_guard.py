@@ -22,7 +22,8 @@ from fleetd.guard.settings import GuardSettings
 from fleetd.link.words import LastWords
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from rotators import KINDS, Kind, far_end
+from farend import Kind, far_end
+from rotators import KINDS
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 # A motor with a worm gear stops in half a second. What braking costs is the machine's; the guard's share precedes it.

@@ -15,8 +15,8 @@ from guarded import Daemon, child
 from fleetd.clock import SystemClock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from farend import far_end
 from rigs import KINDS
-from rotators import far_end
 
 OFF_WITHIN_S = 0.5
 
