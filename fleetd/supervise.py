@@ -173,20 +173,19 @@ async def attempt(work: Coroutine[Any, Any, None], name: str) -> None:
     A TaskGroup of Python before 3.13 raises nothing but the failure of a child that fails in the turn in which its
     parent is cancelled, and leaves no trace of the cancellation (CPython's issue 116720). A task of its own takes that.
     """
-    task = asyncio.create_task(work, name=name)
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        task.cancel()
-        await asyncio.wait({task})
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not _expected(error):
-            raise error from None
-        raise
+    task, cancelled = asyncio.create_task(work, name=name), False
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:  # once, or more often: each is for the work
+            cancelled = True
+            task.cancel()
+    if cancelled and (task.cancelled() or task.exception() is None or _expected(task.exception())):
+        raise asyncio.CancelledError
     task.result()
 
 
-def _expected(error: BaseException) -> bool:
+def _expected(error: BaseException | None) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(_expected(each) for each in error.exceptions)
     return isinstance(error, FleetError)

@@ -191,3 +191,22 @@ async def test_a_task_that_fails_as_it_is_cancelled_ends_all_the_same() -> None:
     ended, _ = task.done(), task.cancel()
     assert ended
     assert scene.device.reason == "fleetd has left it"
+
+
+async def test_an_impatient_end_does_not_leave_the_work_behind() -> None:
+    scene, done = Scene(), asyncio.Event()
+
+    async def work(_: str) -> None:
+        try:
+            await scene.clock.sleep(1e9)
+        finally:
+            await asyncio.shield(asyncio.ensure_future(scene.clock.sleep(5)))
+            done.set()
+
+    task = asyncio.ensure_future(scene.supervision.run(scene.device, work))
+    await scene.clock.advance(1)
+    task.cancel()
+    await scene.clock.advance(1)
+    assert not task.done()
+    await scene.clock.advance(5)
+    assert (task.cancelled(), done.is_set()) == (True, True)
