@@ -12,7 +12,7 @@ from fleetd.link.ports import Ports
 from fleetd.records import ContactReport, Event, Result
 from fleetd.supervise import Progress
 
-_LOOK_S = 0.1  # real time between two looks at the loop
+_LOOK_S = 0.25  # real time between two looks at the loop
 
 
 class LoopLag:
@@ -28,10 +28,20 @@ class LoopLag:
     async def run(self) -> None:
         """Look for ever, in real time."""
         loop = asyncio.get_running_loop()
-        while True:
-            due_s = loop.time() + _LOOK_S
-            await asyncio.sleep(_LOOK_S)
-            self.note(max(0.0, loop.time() - due_s))
+        timer: asyncio.TimerHandle | None = None
+
+        def look(due_s: float) -> None:  # no task, whose turns would cost more than the look
+            nonlocal timer
+            now_s = loop.time()
+            self.note(max(0.0, now_s - due_s))
+            timer = loop.call_at(now_s + _LOOK_S, look, now_s + _LOOK_S)
+
+        look(loop.time())
+        try:
+            await loop.create_future()
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def note(self, lag_s: float) -> None:
         """One look."""

@@ -13,13 +13,14 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from concurrent.futures import Executor
 from contextvars import Context
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, TypeVarTuple
 
 from fleetd.clock import Sleeping
+from fleetd_hil.virtual.calls import Call
 from fleetd_hil.virtual.network import Network
 from fleetd_hil.virtual.ordinals import OrdinalFuture, OrdinalTask
 
@@ -40,10 +41,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, within_s: float = 600.0) -> None:
         self._now_s = 0.0
         self._ordinals = itertools.count()
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, Call]] = []
+        self._swept = self._sweep  # bound once, not for each call
         self._cancelled = 0
         self._still = 1  # descriptors at which nothing can happen by itself: the loop's own, and listening ones
         super().__init__()
+        self._descriptors: Sized = self._selector.get_map()  # type: ignore[attr-defined]
         self.set_task_factory(self._numbered)
         self.network = Network(self)
         self._give_up_at_s = time.monotonic() + within_s
@@ -58,38 +61,52 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     # Turns, and what is kept for later ones: in order of time, and then as it was asked for
 
-    def call_at(
-        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        """As ever; of two calls at one instant, the one that was asked for first is first."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001  # until its time has come
-        heapq.heappush(self._timers, (when, next(self._ordinals), timer))
-        return timer
+    def call_soon(  # type: ignore[override]  # a Call is what a Handle is
+        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> Call:
+        """As ever."""
+        call = Call(self, callback, args, context)
+        self._ready.append(call)  # type: ignore[attr-defined]
+        return call
 
-    def _timer_handle_cancelled(self, timer: asyncio.TimerHandle) -> None:
-        self._cancelled += timer._scheduled  # type: ignore[attr-defined]  # noqa: SLF001
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> Call:
+        """As ever; of two calls at one instant, the one that was asked for first is first."""
+        call = Call(self, callback, args, context, when, self._swept)
+        heapq.heappush(self._timers, (when, next(self._ordinals), call))
+        return call
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> Call:
+        """As ever."""
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
+
+    def _sweep(self) -> None:
+        """One more has been cancelled before its time."""
+        self._cancelled += 1
         if self._cancelled > _FEW_CANCELLED and 2 * self._cancelled > len(self._timers):
             self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
             heapq.heapify(self._timers)
-            self._cancelled = 1  # this one, which is not marked yet
+            self._cancelled = 0
 
     def _run_once(self) -> None:
-        ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]  # behind `call_soon`
+        ready: deque[Call] = self._ready  # type: ignore[attr-defined]
         if not ready and not self._stopping:  # type: ignore[attr-defined]
             self._look_around(ready)
         for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001
-                handle._run()  # noqa: SLF001
+            call = ready.popleft()
+            if not call._cancelled:  # noqa: SLF001  # as the loop's own turn does
+                call._run()  # noqa: SLF001
 
-    def _look_around(self, ready: deque[asyncio.Handle]) -> None:
+    def _look_around(self, ready: deque[Call]) -> None:
         """Descriptors are looked at before time passes; then it passes up to the next timer."""
         timers = self._timers
         while timers and timers[0][2].cancelled():
-            self._take_first()
+            heapq.heappop(timers)
             self._cancelled -= 1
-        if len(self._selector.get_map()) > self._still or not timers:  # type: ignore[attr-defined]
+        if len(self._descriptors) > self._still or not timers:
             self._process_events(self._selector.select(0 if timers else _STUCK_S))  # type: ignore[attr-defined]
             if ready:
                 return
@@ -99,12 +116,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise Overdue(f"this took more than {self._within_s:g} s of real time, at {self._now_s:.1f} s of its own")
         self._now_s = max(self._now_s, timers[0][0])
         while timers and timers[0][0] <= self._now_s:
-            ready.append(self._take_first())
-
-    def _take_first(self) -> asyncio.TimerHandle:
-        timer = heapq.heappop(self._timers)[2]
-        timer._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
-        return timer
+            call = heapq.heappop(timers)[2]
+            self._cancelled -= call.cancelled()
+            ready.append(call.take_up())
 
     def _start_serving(self, *arguments: Any, **more: Any) -> None:
         """Who connects to it from here has a descriptor of his own, which is one too many to be still."""
@@ -137,9 +151,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.call_soon(_carry_out, done, func, args)
         return done
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
-    ) -> asyncio.Handle:
+    ) -> Call:
         """There are no threads to be safe from."""
         return self.call_soon(callback, *args, context=context)
 
