@@ -75,14 +75,18 @@ class Decoder:
 
 def decode(register_map: RegisterMap, table: Table, address: int, cells: Sequence[int]) -> Decoded:
     """What registers (or bits, as 0 and 1) from `address` on mean; values not wholly among them are left out."""
-    end = address + len(cells)
+    decoded = Decoded()
+    if (found := decoder(register_map, table, address, len(cells))) is not None:
+        found.decode(pack(table, cells), decoded)
+    return decoded
+
+
+def decoder(register_map: RegisterMap, table: Table, address: int, count: int) -> Decoder | None:
+    """What makes values of so many registers or bits from `address` on; None where no value is wholly among them."""
+    end = address + count
     inside = (s for s in register_map.values if s.table == table and s.address >= address and s.end <= end)
     specs = tuple(sorted(inside, key=lambda spec: spec.address))
-    decoded = Decoded()
-    if specs:
-        block = Block(table, address, len(cells), specs)
-        Decoder(register_map, block).decode(pack(table, cells), decoded)
-    return decoded
+    return Decoder(register_map, Block(table, address, count, specs)) if specs else None
 
 
 def pack(table: Table, cells: Sequence[int]) -> bytes:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import ne
 
 from fleetd.records import Value
 from fleetd.registers.model import RegisterMap, ValueSpec, absent_codes
@@ -30,7 +32,7 @@ class RegisterBank:
         self._ends: dict[Table, int] = {"coil": 0, "discrete": 0, "input": 0, "holding": 0}
         for spec in register_map.values:
             self._ends[spec.table] = max(self._ends[spec.table], spec.end)
-        self._blocks: dict[tuple[Table, int, int], list[tuple[range, str, Show]]] = {}
+        self._blocks: dict[tuple[Table, int, int], _Block] = {}
 
     def check(self, table: Table, address: int, count: int) -> None:
         """Raise the denial that a request for these cells deserves, if any."""
@@ -46,23 +48,42 @@ class RegisterBank:
     def cells(self, values: Mapping[str, Value], table: Table, address: int, count: int) -> Sequence[int]:
         """The cells that show `values`; those without a meaning are 0. Raises Denial."""
         self.check(table, address, count)
-        cells = [0] * count
-        for where, order, show in self._block(table, address, count):
-            for index, cell in zip(where, _registers(show(values), len(where), order), strict=True):
-                if 0 <= index < count:  # a block may cut a value
-                    cells[index] = cell
-        return cells
-
-    def _block(self, table: Table, address: int, count: int) -> list[tuple[range, str, Show]]:
-        """Where in the block each value stands; a bus asks for the same few blocks again and again."""
         key = (table, address, count)
-        if key not in self._blocks:
-            self._blocks[key] = [
-                (range(spec.address - address, spec.end - address), self.map.order_of(spec), _show(spec))
-                for spec in self.map.values
-                if spec.table == table and spec.end > address and spec.address < address + count
-            ]
-        return self._blocks[key]
+        block = self._blocks.get(key)
+        if block is None:
+            block = self._blocks[key] = _Block(self.map, *key)
+        return block.cells(values)
+
+
+class _Block:
+    """A row of registers that is asked for again and again: only what differs from the last time is worked out."""
+
+    def __init__(self, register_map: RegisterMap, table: Table, address: int, count: int) -> None:
+        specs = [spec for spec in register_map.values if spec.table == table]
+        inside = [spec for spec in specs if spec.end > address and spec.address < address + count]
+        self._shown = [
+            (range(spec.address - address, spec.end - address), register_map.order_of(spec), _show(spec))
+            for spec in inside
+        ]
+        self._places = {name: place for place, spec in enumerate(inside) for name in (spec.name, *spec.names)}
+        self._values: Mapping[str, Value] | None = None
+        self._cells = [0] * count
+
+    def cells(self, values: Mapping[str, Value]) -> Sequence[int]:
+        """The registers as they are now. The values are kept for the next time, and must not be changed."""
+        before, self._values = self._values, values
+        places: Iterable[int] = range(len(self._shown))
+        if before is not None and before.keys() == values.keys():
+            changed = compress(values, map(ne, values.values(), map(before.__getitem__, values)))
+            places = {self._places[name] for name in changed if name in self._places}
+        for place in places:
+            self._put(values, *self._shown[place])
+        return self._cells.copy()
+
+    def _put(self, values: Mapping[str, Value], where: range, order: str, show: Show) -> None:
+        for index, cell in zip(where, _registers(show(values), len(where), order), strict=True):
+            if 0 <= index < len(self._cells):  # a block may cut a value
+                self._cells[index] = cell
 
 
 def _registers(raw: int, size: int, order: str) -> Sequence[int]:

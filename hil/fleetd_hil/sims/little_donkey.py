@@ -15,7 +15,7 @@ from fleetd.records import Value
 from fleetd.registers import codec
 from fleetd.registers.model import RegisterMap
 from fleetd_hil.faults import FaultKind, Faults
-from fleetd_hil.models.robot import DEPOT, RobotModel, Verdict
+from fleetd_hil.models.robot import DEPOT, DOORS, RobotModel, Verdict
 from fleetd_hil.sims.bank import RegisterBank
 from fleetd_hil.sims.framing import crc16
 from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Denial, Table
@@ -43,6 +43,7 @@ _ABSENT_BY_FAULT: Mapping[str, tuple[str, ...]] = {
         "range_m",
     ),
 }
+_DOORS = tuple(f"door_{number}_open" for number in range(1, DOORS + 1))
 _EMPTY_PACK_V, _FULL_PACK_V = 48.0, 56.0  # assumed: the robot's pack is not published
 
 
@@ -64,11 +65,14 @@ class LittleDonkeyUnit:
         self._route_id = 0
         self._frozen: dict[str, Value] | None = None
         self._was_down: dict[str, bool] = {}
+        self._was_broken = False
+        self._decoders: dict[tuple[int, int], codec.Decoder | None] = {}
         command = register_map.command
         if command is None:
             raise ValueError(f"register map {register_map.name} has no command block")
         self._command_at = register_map.by_name[command.number].address
         self._command_end = register_map.by_name[command.crc].end
+        self._sound = dict.fromkeys(register_map.by_name["faults"].fields, False)
         self._acts: Mapping[str, Callable[[int], Verdict]] = {
             "send": model.send,
             "hold": lambda _: model.hold(),
@@ -113,6 +117,9 @@ class LittleDonkeyUnit:
         self._break(at_s)
 
     def _break(self, at_s: float) -> None:
+        if not self._faults and not self._was_broken:
+            return
+        self._was_broken = bool(self._faults)  # once more after the last is cleared, to mend everything
         model = self.model
         model.faulty = self._fault("faulty", at_s) is not None
         model.pressed = False
@@ -145,11 +152,21 @@ class LittleDonkeyUnit:
             self.model.resume()
 
     def _set_registers(self, address: int, cells: Sequence[int]) -> None:
-        values = codec.decode(self._bank.map, "holding", address, cells).values
+        values = self._meaning(address, cells)
         if not values or None in values.values():
             raise Denial(ILLEGAL_VALUE if values else ILLEGAL_ADDRESS)
         for name, value in values.items():
             self._set_register(name, float(value or 0))
+
+    def _meaning(self, address: int, cells: Sequence[int]) -> Mapping[str, Value]:
+        """What is written; how the same few rows of registers are read is worked out once for each."""
+        key = address, len(cells)
+        if key not in self._decoders:
+            self._decoders[key] = codec.decoder(self._bank.map, "holding", *key)
+        decoded = codec.Decoded()
+        if (decoder := self._decoders[key]) is not None:
+            decoder.decode(codec.pack("holding", cells), decoded)
+        return decoded.values
 
     def _set_register(self, name: str, value: float) -> None:
         if name == "heartbeat_in" and int(value) != self._heartbeat_in:
@@ -201,9 +218,9 @@ class LittleDonkeyUnit:
             **self._safety(at_s),
             **self._motion(),
             **self._battery(),
-            **{f"door_{number}_open": is_open for number, is_open in enumerate(self.model.doors_open, 1)},
+            **dict(zip(_DOORS, self.model.doors_open, strict=True)),
         }
-        for fault, names in _ABSENT_BY_FAULT.items():
+        for fault, names in _ABSENT_BY_FAULT.items() if self._faults else ():
             if self._fault(fault, at_s) is not None:
                 values |= dict.fromkeys(names)
         return values
@@ -213,6 +230,7 @@ class LittleDonkeyUnit:
         age_s = model.heartbeat_age_s
         reported = int(self._fault("faulty", at_s) or 0)
         faults = self._bank.map.by_name["faults"].fields
+        broken = {name: bool(reported >> field.bit & 1) for name, field in faults.items()} if reported else self._sound
         return {
             "state": model.state,
             "e_stop_source": model.latched_by or "none",
@@ -224,7 +242,7 @@ class LittleDonkeyUnit:
             "heartbeat_alive": model.heartbeat_alive,
             "heartbeat_counter": int(model.seconds) & 0xFFFF,
             "heartbeat_age_ms": None if math.isinf(age_s) else min(65534, int(1000 * age_s)),
-            **{name: bool(reported >> field.bit & 1) for name, field in faults.items()},
+            **broken,
         }
 
     def _motion(self) -> dict[str, Value]:
