@@ -52,6 +52,7 @@ def plan_axis_path(
     seen = replace(
         seen,
         unsure_deg=_UNSURE_SHARE * (axes.resolution_deg + pace.dead_band_deg) + seen.moves_deg(pace.interval_s) / 2,
+        mask=mask,
     )
     reach = Reach(axes, mask)
     found = _path(seen, reach, _finer(cheapest_course(seen.coarser(_EVERY), reach, around), seen, axes))
@@ -118,8 +119,20 @@ def _elevations(seen: Sighting, reach: Reach, azimuth_deg: Angles, over: Flags) 
     wanted = np.where(over, 180 - looks, looks)
     turned = eased(at_rate(wanted, slew * seen.step_s), seen.step_s, slew, acceleration)
     low, high = reach.elevations(azimuth_deg)
+    low, high = _high_enough(low, ~near), -_high_enough(-high, ~near)
     floor, ceiling = raised(low, slew * seen.step_s), -raised(-high, slew * seen.step_s)
     return np.asarray(np.clip(np.clip(turned, floor, ceiling), low, high))
+
+
+def _high_enough(floor: Angles, far: Flags) -> Angles:
+    """A floor that stays as high as it gets for as long as the satellite is far: what is crossed then lies below.
+
+    Close above each hill an order may lead through it, and would have to be taken apart.
+    """
+    level = floor.copy()
+    for first, last in np.flatnonzero(np.diff(far, prepend=False, append=False)).reshape(-1, 2):
+        level[first:last] = floor[first:last].max()
+    return level
 
 
 def _turn_rounds(seen: Sighting, azimuth_deg: Angles, over: Flags, off: Flags) -> int:

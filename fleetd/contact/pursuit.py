@@ -41,9 +41,16 @@ def _aim_of_axis(
 ) -> float:
     slew, acceleration = pace
     ahead_s = period_s + (slew / acceleration if math.isfinite(acceleration) else 0.0)
-    there_at = path.at(now + timedelta(seconds=ahead_s))
-    there = there_at.azimuth_deg if azimuth else there_at.elevation_deg
-    return there if abs(there - here) >= _AT_FULL_RATE * slew * ahead_s else soon
+
+    def on(after_s: float) -> float:
+        there = path.at(now + timedelta(seconds=after_s))
+        return there.azimuth_deg if azimuth else there.elevation_deg
+
+    there, halfway = on(ahead_s), on(ahead_s / 2)
+    # Where it will run at full rate before the next order could tell: else it sets out late, and cannot catch up.
+    at_full_rate = abs(there - here) >= _AT_FULL_RATE * slew * ahead_s
+    soon_at_it = abs(there - halfway) >= _AT_FULL_RATE * slew * ahead_s / 2
+    return there if at_full_rate or soon_at_it else soon
 
 
 @dataclass(slots=True)

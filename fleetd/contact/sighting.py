@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from fleetd.contact.axis import Angles, SkyTrack
+from fleetd.contact.axis import Angles, Flags, SkyTrack
 from fleetd.errors import Refusal
+from fleetd.orbit.horizon import HorizonMask
 
 _STEP_S = 0.5
 _MOST_SAMPLES = 1_000  # beyond eight minutes of pass the step grows; what stays up longer moves more slowly
 _ZENITH_WORTH = 0.05  # of two courses that lose the same time, the one that loses it low down is taken
 _CENTRE_WORTH = 0.01  # and of two that lose none, the one that keeps nearer to the middle of the beam
+_HIDDEN_WORTH = 0.05  # behind the mask there is next to nothing to be lost: the time to turn in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +32,8 @@ class Sighting:
     elevation_deg: Angles
     half_beam_deg: float
     unsure_deg: float = 0.0
+    mask: HorizonMask | None = None
+    """What hides the satellite where it stands below."""
 
     def __len__(self) -> int:
         return len(self.azimuth_deg)
@@ -37,7 +41,15 @@ class Sighting:
     @property
     def worth_s(self) -> Angles:
         """What it costs to be off the beam for the whole of each sample: a second for a second, at the zenith more."""
-        return (1 + _ZENITH_WORTH * np.clip(self.elevation_deg, 0, 90) / 90) * self.step_s
+        worth = 1 + _ZENITH_WORTH * np.clip(self.elevation_deg, 0, 90) / 90
+        return np.where(self.hidden, _HIDDEN_WORTH, worth) * self.step_s
+
+    @property
+    def hidden(self) -> Flags:
+        """Whether the mask hides the satellite."""
+        if self.mask is None:
+            return np.zeros(len(self), dtype=np.bool_)
+        return np.asarray(self.elevation_deg < self.mask.elevation_deg(self.azimuth_deg))
 
     def share_off(self, error_deg: Angles) -> Angles:
         """The share of each sample that pointing so far off may be expected to cost."""
@@ -64,6 +76,7 @@ class Sighting:
             self.elevation_deg[::every],
             self.half_beam_deg,
             self.unsure_deg,
+            self.mask,
         )
 
 

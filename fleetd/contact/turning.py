@@ -113,7 +113,7 @@ class _Search:
         cost = np.empty_like(self._off)
         cost[0] = self._off[0] + self._before()
         for sample in range(1, len(cost)):
-            np.add(_least_within(cost[sample - 1], self._most_cells), self._off[sample], out=cost[sample])
+            np.add(least_within(cost[sample - 1], self._most_cells), self._off[sample], out=cost[sample])
             if (change := self._changes.get(sample)) is not None:
                 np.minimum(cost[sample], self._changed(cost, sample, change), out=cost[sample])
         return cost
@@ -122,18 +122,20 @@ class _Search:
         """The cost of each azimuth where the posture has just changed."""
         since, lost = change
         others = cost[since, ::-1]
-        return np.asarray(_least_within(others, self._most_cells * (sample - since)) + lost + self._off[sample])
+        return np.asarray(least_within(others, self._most_cells * (sample - since)) + lost + self._off[sample])
 
     def _posture_changes(self) -> dict[int, tuple[int, float]]:
         """For each sample at which a change of posture may end: at which it begins, and what is lost in between."""
         if len(self._postures) == 1:
             return {}
         seen, slew_deg_s = self._seen, self._reach.axes.elevation_slew_deg_s
-        steps = np.maximum(1, np.ceil((180 - 2 * seen.elevation_deg) / (slew_deg_s * seen.step_s) - _SAME)).astype(int)
-        lost = np.cumsum(seen.share_off(90 - seen.elevation_deg) * seen.worth_s)
-        on_beam_s = 2 * seen.half_beam_deg / slew_deg_s  # while it leaves the satellite and comes to it
+        needs_s = (180 - 2 * seen.elevation_deg) / slew_deg_s
+        steps = np.maximum(1, np.ceil(needs_s / seen.step_s - _SAME)).astype(int)
+        # While it leaves the satellite, and again while it comes to it, it is on the beam.
+        lost_steps = np.maximum(0, needs_s - 2 * seen.half_beam_deg / slew_deg_s) / seen.step_s
+        worth_s = np.cumsum(seen.worth_s)
         return {
-            sample: (sample - count, max(0.0, float(lost[sample - 1] - lost[sample - count]) - on_beam_s))
+            sample: (sample - count, float(lost_steps[sample] * (worth_s[sample] - worth_s[sample - count]) / count))
             for sample, count in enumerate(steps.tolist())
             if count <= sample and (count <= _SELDOM or sample % _SELDOM == 0)
         }
@@ -188,7 +190,7 @@ class _Search:
         return cells, postures
 
 
-def _least_within(row: Angles, cells: int) -> Angles:
+def least_within(row: Angles, cells: int) -> Angles:
     """For each cell of the last axis the least within so many cells of it."""
     least, reach = row, 0
     while reach < cells:

@@ -233,6 +233,28 @@ def test_behind_a_mast_it_waits_above_and_is_there_when_the_satellite_comes_out(
     assert np.count_nonzero(errors > 3) > 5
 
 
+def test_a_turn_in_mid_pass_is_made_while_the_satellite_is_hidden() -> None:
+    """A hill just higher than the satellite, before the stop at north: its edge is within the beam and worth little."""
+    sky, end = Flyby(40, 5), T + timedelta(seconds=DURATION_S)  # azimuth 80 falling to -70
+    hill = HorizonMask(((0.0, 42.0), (20.0, 41.0), (40.0, 36.5), (41.0, 0.0), (359.0, 0.0)))
+    path = plan_axis_path(sky, T, end, axes((0, 360)), beam_width_deg=6.0, mask=hill)
+    looks = [sky.at(T + timedelta(seconds=n * path.step_s)) for n in range(len(path.error_deg))]
+    hidden = np.array([look.elevation_deg < hill.elevation_deg(np.array(look.azimuth_deg % 360)) for look in looks])
+    off = path.error_deg > 3
+    assert np.count_nonzero(off & hidden) * path.step_s > 40
+    assert np.count_nonzero(off & ~hidden) * path.step_s < 6
+
+
+def test_a_turn_over_hills_stays_above_all_of_them() -> None:
+    """Close above each of them the interlock would take the way apart, and the antenna come late."""
+    hills = HorizonMask(((0.0, 0.0), (100.0, 0.0), (130.0, 38.0), (160.0, 5.0), (200.0, 25.0), (230.0, 0.0)))
+    of = Axes(0.0, 360.0, 0.0, 90.0, 6.0, 3.0, 3.0, 3.0, 1.0)
+    path = plan_axis_path(Flyby(15, 5), T, T + timedelta(seconds=DURATION_S), of, beam_width_deg=6.0, mask=hills)
+    assert path.turn_rounds == 1
+    crossing = (path.azimuth_deg > 90) & (path.azimuth_deg < 260)
+    assert path.elevation_deg[crossing].min() > 38
+
+
 def test_motors_gain_and_lose_speed_no_faster_than_they_can() -> None:
     of = Axes(0.0, 360.0, 0.0, 90.0, 6.0, 3.0, 2.0, 2.0)
     path = plan_axis_path(Flyby(40, 5), T, T + timedelta(seconds=DURATION_S), of, beam_width_deg=6.0)

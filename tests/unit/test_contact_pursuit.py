@@ -34,6 +34,16 @@ def test_on_a_path_at_full_rate_the_motor_is_never_made_to_brake() -> None:
     assert to.elevation_deg == 20
 
 
+def test_where_it_will_soon_run_at_full_rate_it_sets_out_now() -> None:
+    """At 24 deg/s² from rest: an order later it would stand still where the path runs, and never catch up."""
+    azimuth = 100 + np.concatenate([np.zeros(11), 6.0 * np.arange(1, 51)])  # runs from the tenth second on
+    stands = AxisPath(T, 1.0, azimuth, np.full(61, 20.0), np.zeros(61), 0, 0.0)
+    assert aim(stands, T + timedelta(seconds=9.0), 1.0, AXES).azimuth_deg == pytest.approx(100 + 6.0 * 1.5)
+    assert aim(stands, T + timedelta(seconds=8.0), 1.0, AXES).azimuth_deg == 100  # there is time for another order
+    early = aim(stands, T + timedelta(seconds=9.0), 1.0, Axes(0, 450, 0, 180, 12, 12, 4, 4))
+    assert early.azimuth_deg == 100  # half its rate is no full rate
+
+
 def test_where_a_slew_ends_it_is_sent_to_its_end() -> None:
     to = aim(path(6.0), T + timedelta(seconds=59.5), 1.0, AXES)
     assert to.azimuth_deg == 460

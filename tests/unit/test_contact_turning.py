@@ -54,16 +54,14 @@ class Tried:
         return min(ways)
 
     def leaning_over(self, sample: int, cell: int, over: bool) -> list[float]:
-        """Changes of posture that end here; only samples in between are lost, less what both ends still see."""
+        """Changes of posture that end here; what they take is lost, less what both ends still see."""
         slew = self.axes.elevation_slew_deg_s
         needs_s = (180 - 2 * float(self.seen.elevation_deg[sample])) / slew
         steps = max(1, math.ceil(needs_s / self.seen.step_s - 1e-9))
         if steps > sample or (steps > 4 and sample % 4):
             return []
-        between = range(sample - steps + 1, sample)
-        zenith = [90 - float(self.seen.elevation_deg[each]) for each in between]
-        lost = sum(self.share(deg) * float(self.seen.worth_s[at]) for at, deg in zip(between, zenith, strict=True))
-        lost = max(0.0, lost - 2 * self.seen.half_beam_deg / slew)
+        worth = float(self.seen.worth_s[sample - steps + 1 : sample + 1].mean()) / self.seen.step_s
+        lost = max(0.0, needs_s - 2 * self.seen.half_beam_deg / slew) * worth
         reach = self.cells * steps
         near = range(max(0, cell - reach), min(len(self.grid), cell + reach + 1))
         return [self.come(sample - steps, other, not over) + lost for other in near]
