@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
 
+from fleetd.contact.safetysettings import WIND
 from fleetd.devices import Capability, DriverSpec, driver_names, load_driver
 from fleetd.errors import ConfigError
 from fleetd.link.url import LinkUrl, SerialLine, parse_link
@@ -114,6 +115,7 @@ def cross_faults(data: Any, devices: Sequence[FoundDevice], positions: Positions
         *_reserved(devices),
         *_satellites_as_devices(data, devices),
         *_references(data, devices),
+        *_winds(data, devices),
         *_links(devices),
         *_faces(data),
         *_limits(data, devices),
@@ -192,6 +194,24 @@ def _references(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
                 yield (*place, *path), f"there is no device {wanted!r}{nearest(wanted, fits)}; {there}"
             elif found.spec and found.spec.capability != capability:
                 yield (*place, *path), f"the device {wanted} is a {found.spec.capability}; {there}"
+
+
+def _winds(data: Any, devices: Sequence[FoundDevice]) -> Iterator[Fault]:
+    """A wind that its sensor does not give: it would count as high for ever."""
+    sensors = [
+        each for each in devices if isinstance(each.name, str) and each.spec and each.spec.capability == "sensor"
+    ]
+    maps = {sensor.name: map_of(sensor.settings) for sensor in sensors}
+    for place, entry in _entries(data, "antennas"):
+        wind = entry["wind"] if isinstance(entry.get("wind"), dict) else {}
+        sensor, value = wind.get("sensor"), wind.get("value", WIND)
+        if not isinstance(sensor, str) or not isinstance(value, str) or (given := maps.get(sensor)) is None:
+            continue
+        numbers = sorted(spec.name for spec in given.values if spec.is_quantity and spec.poll != "never")
+        if value not in numbers:
+            may = f"by its map value may be one of {', '.join(numbers) or 'none'}"
+            text = f"{sensor} measures no number {value!r}{nearest(value, numbers)}; {may}"
+            yield (*place, "wind", *(["value"] if "value" in wind else [])), text
 
 
 def _faces(data: Any) -> Iterator[Fault]:

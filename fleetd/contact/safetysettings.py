@@ -11,14 +11,17 @@ from fleetd.clock import parse_utc
 from fleetd.errors import ConfigError
 from fleetd.settings import Name, PositiveSeconds, Settings
 
+WIND = "wind_gust_m_s"
+"""What a wind sensor measures, unless the site says otherwise."""
+
 
 class WindSettings(Settings):
     """From which wind on the antenna is stowed, and when that is over. No reading for a while counts as high wind."""
 
     sensor: Name
     """Name of the device that measures the wind."""
-    value: str = "wind_gust_m_s"
-    """Which of its values counts."""
+    value: str = WIND
+    """Which of its values counts; where the sensor has a register map, one of the numbers there."""
     limit: Annotated[float, Field(gt=0)]
     """Above this the antenna is stowed; in the unit of the value."""
     calm: Annotated[float, Field(ge=0)] | None = None

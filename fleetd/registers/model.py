@@ -125,6 +125,11 @@ class ValueSpec(Settings):
         return "w" in self.access if self.access else self.table in ("coil", "holding")
 
     @property
+    def is_quantity(self) -> bool:
+        """Whether it decodes to a number, and not to a word, a flag or a text."""
+        return not self.enum and self.type not in ("bool", "bits", "string")
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names that it decodes to: its own, or those of its fields."""
         return tuple(self.fields) or (self.name,)

@@ -50,6 +50,22 @@ BROKEN = [
         ["12:20: antennas.0.wind.sensor: the device donkey is a robot; no device is a sensor"],
     ),
     (
+        "a wind that its sensor does not measure",
+        "devices:\n",
+        "    wind: {sensor: weather, value: wind_gust_ms, limit: 20.0}\ndevices:\n  - {name: weather, driver: weather-station, link: modbus+tcp://10.0.0.2, settings: {unit: 1}}\n",
+        [
+            "16:36: antennas.0.wind.value: weather measures no number 'wind_gust_ms', perhaps wind_gust_m_s; by its map value may be one of humidity_percent, pressure_hpa, rain_intensity_mm_h, rain_mm, temperature_c, wind_direction_deg, wind_gust_m_s, wind_speed_average_m_s"
+        ],
+    ),
+    (
+        "no word of what the sensor measures, which is no wind",
+        "devices:\n",
+        "    wind: {sensor: ups, limit: 20.0}\ndevices:\n  - {name: ups, driver: modbus-sensor, link: modbus+tcp://10.0.0.2, settings: {unit: 1, map: ups}}\n",
+        [
+            "16:11: antennas.0.wind: ups measures no number 'wind_gust_m_s'; by its map value may be one of battery_charge_percent, battery_voltage_v, load_percent, minutes_left_min, temperature_c"
+        ],
+    ),
+    (
         "a calm above the limit",
         "    rotator: turner\n",
         "    rotator: turner\n    wind: {sensor: donkey, limit: 20.0, calm: 25.0}\n",
