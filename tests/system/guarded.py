@@ -1,10 +1,15 @@
-"""A daemon in little before the far end of its link: what the tests share that kill it, or have it hang."""
+"""A daemon in little before the far end of its link: what the tests share that kill it, or have it hang.
+
+What they time is the daemon's and its guard's business, and not that of whatever else the machine is busy with.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +43,54 @@ class Daemon:
             said: dict[str, Any] = json.loads(line) if line.startswith(b"{") else {}
             if until in said:
                 return said
+
+
+class Stopwatch:
+    """Seconds since it was made, less those for which a process that is timed was ready and the machine ran others.
+
+    Timed are this one, with the far end in it, the daemon `pid`, and what that has begun, which is its guard. The
+    kernel counts how long each waits for a processor; where it does not, nothing is taken off.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._began_s = time.monotonic()
+        self._began = {each: _waited_s(each) for each in (os.getpid(), pid, *begun_by(pid))}
+        self._waited = dict(self._began)
+
+    @property
+    def withheld_s(self) -> float:
+        """Seconds that the machine kept from them; of one that has ended, as far as it was looked at."""
+        for pid, waited_s in self._waited.items():
+            self._waited[pid] = max(waited_s, _waited_s(pid))
+        return sum(self._waited.values()) - sum(self._began.values())
+
+    @property
+    def s(self) -> float:
+        """Seconds that they had."""
+        return time.monotonic() - self._began_s - self.withheld_s
+
+
+def begun_by(parent: int) -> list[int]:
+    """The Python processes that a process has begun."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        name, _, rest = _read(path).rpartition(")")
+        if "(python" in name and int(rest.split()[1]) == parent:
+            found.append(int(path.parent.name))
+    return found
+
+
+def _waited_s(pid: int) -> float:
+    """For how long it was ready to run and did not (Linux, Documentation/scheduler/sched-stats)."""
+    told = _read(Path(f"/proc/{pid}/schedstat")).split()
+    return int(told[1]) / 1e9 if told else 0.0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 @asynccontextmanager

@@ -8,13 +8,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from guarded import Daemon, child
+from guarded import Daemon, Stopwatch, begun_by, child
 
 from fleetd.clock import SystemClock
 from fleetd.guard.guard import Guard
@@ -52,11 +52,11 @@ class Slewing:
         self.azimuth_deg()
         return abs(float(self._antenna.model.azimuth._motion.velocity))
 
-    async def stopped_after_s(self, since_s: float, within_s: float = 3.0) -> float:
+    async def stopped_after_s(self, watch: Stopwatch, within_s: float = 3.0) -> float:
         while self.speed_deg_s() > 0:
-            assert time.monotonic() - since_s < within_s, "it still turns"
+            assert watch.s < within_s, "it still turns"
             await asyncio.sleep(0.005)
-        return time.monotonic() - since_s
+        return watch.s
 
     @property
     def _antenna(self) -> Any:
@@ -76,27 +76,17 @@ async def daemon(kind: Kind, medium: str, lease_s: float = 0.4) -> AsyncIterator
 
 
 async def killed_in_mid_slew(kind: Kind, medium: str) -> tuple[float, float]:
-    """Kill -9; returns after how many seconds it stood, and how many degrees farther."""
+    """Kill -9; returns after how many seconds it stood, and how many degrees farther, on a machine of its own."""
     async with daemon(kind, medium) as made:
         await made.slews()
-        at_deg, since_s = made.azimuth_deg(), time.monotonic()
+        at_deg, watch = made.azimuth_deg(), Stopwatch(made.process.pid)
         made.process.kill()
-        stopped_s = await made.stopped_after_s(since_s)
-        return stopped_s, abs(made.azimuth_deg() - at_deg)
+        stopped_s = await made.stopped_after_s(watch)
+        return stopped_s, abs(made.azimuth_deg() - at_deg) - SPEED_DEG_S * watch.withheld_s
 
 
 def holds(stopped_s: float, overrun_deg: float) -> bool:
     return stopped_s <= 1.0 and overrun_deg <= 3.0
-
-
-async def in_one_of_three(attempt: Callable[[], Awaitable[tuple[float, float]]]) -> None:
-    """A busy machine may hold up this process, too: what it times is worth only what the machine leaves it."""
-    seen = []
-    for _ in range(3):
-        seen.append(await attempt())
-        if holds(*seen[-1]):
-            return
-    raise AssertionError(f"seconds until it stood, degrees farther: {seen}")
 
 
 ONCE = [("gs232b", "serial"), ("easycomm2", "tcp"), ("rotctld", "tcp"), ("servo-rotator", "modbus+rtu")]
@@ -110,13 +100,15 @@ REST = [
 
 @pytest.mark.parametrize(("name", "medium"), ONCE)
 async def test_row_15_killed_in_mid_slew_the_antenna_stops(name: str, medium: str) -> None:
-    await in_one_of_three(lambda: killed_in_mid_slew(BY_NAME[name], medium))
+    stopped = await killed_in_mid_slew(BY_NAME[name], medium)
+    assert holds(*stopped), stopped
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "medium"), REST)
 async def test_row_15_with_every_driver_and_medium(name: str, medium: str) -> None:
-    await in_one_of_three(lambda: killed_in_mid_slew(BY_NAME[name], medium))
+    stopped = await killed_in_mid_slew(BY_NAME[name], medium)
+    assert holds(*stopped), stopped
 
 
 @pytest.mark.slow
@@ -128,32 +120,32 @@ async def test_row_15_two_hundred_kills() -> None:
 
 
 async def test_row_14_a_blocked_loop_is_noticed_and_the_antenna_stopped_and_taken_up_again() -> None:
-    acted_s = []
-    while not acted_s or (min(acted_s) > 0.5 + 0.15 and len(acted_s) < 3):
-        acted_s.append(await hung_in_mid_slew())
     # Half a second, and what it takes to get the order to the child and its loop blocked.
-    assert min(acted_s) <= 0.5 + 0.15
+    assert await hung_in_mid_slew() <= 0.5 + 0.15
 
 
 async def hung_in_mid_slew() -> float:
     """Block the loop; returns after how many seconds the guard had spoken, and the daemon has come to itself again."""
     async with daemon(BY_NAME["gs232b"], "serial") as made:
         await made.slews()
-        made.daemon.far.heard.clear()
+        heard = made.daemon.far.heard
+        heard.clear()
         blocking = asyncio.create_task(made.daemon.tell("block 2", "blocked"), name="blocking")
-        since_s = time.monotonic()
-        while not any(data.startswith(b"S") for data in made.daemon.far.heard):
-            assert time.monotonic() - since_s < 1.5, "the guard said nothing"
+        watch = Stopwatch(made.process.pid)
+        while not any(data.startswith(b"S") for data in heard):
+            assert watch.s < 1.5, "the guard said nothing"
             await asyncio.sleep(0.005)
-        acted_s = time.monotonic() - since_s
-        assert await made.stopped_after_s(since_s) < 1.9
+        acted_s = watch.s
+        assert await made.stopped_after_s(watch) < 1.9
         await blocking
-        made.daemon.far.heard.clear()
-        deadline_s = time.monotonic() + 5.0
-        while b"S\r" not in b"".join(made.daemon.far.heard):  # the link is opened afresh, with a stop
-            assert time.monotonic() < deadline_s
+        spoken = next(index for index, data in enumerate(heard) if data.startswith(b"S"))
+        deadline_s = time.monotonic() + 10.0
+        while b"C2" not in b"".join(heard[spoken + 1 :]):  # the link is opened afresh, and the position read
+            assert time.monotonic() < deadline_s, heard[spoken:]
             await asyncio.sleep(0.01)
-        assert b"W" not in b"".join(made.daemon.far.heard), "nothing turns it before"
+        said, _, _ = b"".join(heard[spoken + 1 :]).partition(b"C2")
+        assert b"S\r" in said, "it stops before all else"
+        assert b"W" not in b"".join(heard[spoken + 1 :]), "nothing turns it before"
         return acted_s
 
 
@@ -181,21 +173,6 @@ async def pipe() -> AsyncIterator[tuple[int, int]]:
     finally:
         for end in (reading, writing):
             os.close(end)
-
-
-def children() -> list[int]:
-    return [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/stat")
-        if (text := _stat(path)) and int(text.rpartition(")")[2].split()[1]) == os.getpid() and "(python" in text
-    ]
-
-
-def _stat(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def ignored(pid: int) -> int:
@@ -244,7 +221,7 @@ async def test_a_guard_that_is_killed_is_told_of_and_comes_back_with_what_it_kne
             with guard.watch("dish motion", LastWords(writing, b"S\r")) as lease:
                 lease.arm()
                 await asyncio.sleep(0.05)
-                for pid in children():
+                for pid in begun_by(os.getpid()):
                     os.kill(pid, signal.SIGKILL)
                 end_s = time.monotonic() + 10.0
                 while told != ["", "the guard process has ended; it is started afresh", ""]:
@@ -263,10 +240,10 @@ async def test_it_is_deaf_to_the_signals_that_end_a_daemon() -> None:
             with guard.watch("dish motion", LastWords(writing, b"S\r")) as lease:
                 lease.arm()
                 await asyncio.sleep(0.05)
-                (pid,) = children()
+                (pid,) = begun_by(os.getpid())
                 while not ignored(pid) >> (signal.SIGTERM - 1) & 1:  # noqa: ASYNC110  # once it has got so far
                     await asyncio.sleep(0.01)
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGABRT):
                     os.kill(pid, number)
                 await asyncio.sleep(0.05)
-                assert children() == [pid]
+                assert begun_by(os.getpid()) == [pid]
