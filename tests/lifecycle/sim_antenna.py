@@ -71,7 +71,7 @@ class SimAntenna:
     async def advance(self, seconds: float) -> None:
         await self.clock.advance(seconds, turns=TURNS)
 
-    async def do(self, act: Coroutine[Any, Any, None], within_s: float = 5.0) -> None:
+    async def do(self, act: Coroutine[Any, Any, None], within_s: float = 10.0) -> None:
         """Have something done for which time must pass, as a driver pauses between writes."""
         task = asyncio.create_task(act, name="act")
         waited_s = 0.0
