@@ -19,7 +19,7 @@ PORTAL, MOVED, EMPTY = "portal.html", "moved.json", "empty.json"
 _BREAKS_LIMITS = frozenset({"runaway", "wrong-way", "overshoot", "glitch", "wrapped", "frozen", "tremble", "drift"})
 """Motors or scales that lie: no daemon can keep an antenna within narrower bounds than its end stops then."""
 _ANTENNA_ALARMS = ("wind", "motor-stalled", "motor-runaway", "motor-wrong-way", "feedback-frozen")
-_TOGETHER = 0.2
+_TOGETHER, _STORMY = 0.2, 0.2
 
 
 class Storyteller:
@@ -40,12 +40,13 @@ class Storyteller:
     def tell(self) -> list[Plain]:
         """Steps in the words of a scenario, `at` in seconds."""
         draw = self._draw
-        steps = [step for _ in range(draw.randint(0, 9)) for step in self._faults()]
-        for _ in range(draw.choice((0, 1, 1, 2, 3))):
+        much = 3 if draw.random() < _STORMY else 1
+        steps = [step for _ in range(much * draw.randint(0, 9)) for step in self._faults()]
+        for _ in range(much * draw.choice((0, 1, 1, 2, 3))):
             steps += draw.choice(
                 (self._broker, self._broker, self._clock, self._daemon, self._daemon, self._elements)
             )()
-        steps += [self._order() for _ in range(draw.randint(0, 10))]
+        steps += [self._order() for _ in range(much * draw.randint(0, 10))]
         return sorted(steps, key=lambda step: float(step["at"]))
 
     def _when(self, before_s: float = 0.0) -> float:
