@@ -76,8 +76,18 @@ check: $(READY)  ## formatting, lint, types, who imports whom, schema drift
 	@$(BIN)/python docs/register_maps.py --check && echo "register maps: ok"
 	@$(BIN)/python docs/index.py --check && echo "index of the pages: ok"
 
-hil: $(READY)  ## every scenario in virtual time, judged from outside (three minutes); ARGS=--processes for real ones
+ifdef DEVICE
+URL ?= $(error say where the device is, as in URL=serial:///dev/ttyUSB0?baud=9600)
+UNIT ?= $(error say what it is, as in UNIT="Yaesu G-5500, GS-232B, firmware 2.1"; it goes into the record)
+CAPTURES ?= hil/captures
+hil: $(READY)
+	@$(BIN)/python -m pytest tests/devices/test_rotators.py tests/devices/test_rigs.py -n 0 -q -rA --timeout 600 \
+	  --device "$(DEVICE)=$(URL)" --unit "$(UNIT)" --record "$(CAPTURES)" $(ARGS); \
+	  status=$$?; $(BIN)/python docs/supported.py; exit $$status
+else
+hil: $(READY)  ## every scenario in virtual time (three minutes); with DEVICE= URL= UNIT= real hardware: docs/how-to/hardware-days.md
 	@$(BIN)/fleethil run hil/scenarios/*.yaml $(ARGS)
+endif
 
 MINUTES ?= 60
 SEED ?= 0

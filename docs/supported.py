@@ -4,11 +4,13 @@
     python docs/supported.py            writes it
     python docs/supported.py --check    says if it is not as it would be written, and ends with 1 then
 
-What was tried is stated here by hand; a driver of which nothing is stated stops the script.
+What was tried is stated here by hand; a driver of which nothing is stated stops the script. What was tried on real
+hardware stands in the records of hardware days, `hil/captures/`.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -37,8 +39,23 @@ TRIED = {
     "spid-rot2": f"its sim over pty and TCP; the sim is driven by {HAMLIB}'s `rotctl -m 901`",
     "weather-station": "its sim over Modbus TCP, RTU and RTU over TCP; the addresses of the map are assumed",
 }
-REAL: dict[str, str] = {}
-"""Real hardware by driver: which unit with which firmware, by whom and when. Nothing has been reported yet."""
+CAPTURES = ROOT / "hil" / "captures"
+
+
+def real(folder: Path) -> dict[str, str]:
+    """What was tried on real hardware, by driver, out of the records of hardware days: the newest of each unit."""
+    told: dict[str, dict[str, str]] = {}
+    for file in sorted(folder.glob("*.jsonl"), key=lambda file: (len(file.name), file.name)):  # -2 comes after none
+        lines = file.read_text(encoding="utf-8").splitlines()
+        first, last = json.loads(lines[0]), json.loads(lines[-1])
+        if "unit" in first and "outcome" in last:
+            moved = "moved" if last["moved"] else "not moved"
+            counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(last["outcome"].items()))
+            told.setdefault(first["sim"], {})[first["unit"]] = f"{first['unit']}: {first['at'][:10]}, {moved}, {counts}"
+    return {driver: "; ".join(units.values()) for driver, units in told.items()}
+
+
+REAL = real(CAPTURES)
 
 TITLES = {
     "rotator": "Rotators",
@@ -55,10 +72,8 @@ What each driver that ships with fleetd is, how it is reached, and what it was t
 
 **{reported}**
 
-A sim is our own reading of a manual; a referee such as Hamlib is somebody else's. To try a rotator on your own
-hardware, with nobody near the antenna and your hand on the power switch:
-
-    pytest tests/devices/test_rotators.py --device gs232b=serial:///dev/ttyUSB0?baud=9600 --i-am-watching
+A sim is our own reading of a manual; a referee such as Hamlib is somebody else's. To try a rotator or radio of your own
+and get it onto this page, see [docs/how-to/hardware-days.md](docs/how-to/hardware-days.md).
 """
 
 

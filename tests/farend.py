@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from hardware import Day
+
 from fleetd.clock import Clock, SystemClock
 from fleetd.devices import load_driver
 from fleetd.link.ports import Ports
@@ -155,8 +157,11 @@ class Place(Generic[D]):
 
 
 @asynccontextmanager
-async def connected(kind: Kind, url: str, settings: Mapping[str, Any], clock: Clock) -> AsyncIterator[Any]:
-    """The driver of this kind, connected to `url`."""
+async def connected(
+    kind: Kind, url: str, settings: Mapping[str, Any], clock: Clock, day: Day | None = None
+) -> AsyncIterator[Any]:
+    """The driver of this kind, connected to `url`; on a day with real hardware for the record."""
     spec = load_driver(kind.name)
-    async with spec.connect(Ports(), parse_link(url), spec.settings(**settings), clock) as driver:
+    ports = day.ports() if day else Ports()
+    async with spec.connect(ports, parse_link(url), spec.settings(**settings), clock) as driver:
         yield driver

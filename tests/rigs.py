@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from farend import EagerClock, Kind, Place, Spoil, connected, far_end
+from hardware import Day
 
 from fleetd.clock import Clock, SystemClock
 from fleetd.devices import Rig
@@ -41,6 +42,7 @@ class RigStand:
     options: tuple[tuple[str, float], ...] = ()
     url: str = ""
     watched: bool = False
+    day: Day | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         extra = "-no-vfo" if dict(self.options) == NO_VFO else ""
@@ -56,7 +58,7 @@ class RigStand:
         """Connect; a sim is made anew, Main on 435 MHz and Sub on 145 MHz."""
         if self.real:
             clock = SystemClock()
-            async with connected(self.kind, self.url, self.kind.settings, clock) as driver:
+            async with connected(self.kind, self.url, self.kind.settings, clock, self.day) as driver:
                 yield Desk(driver, clock, self.kind, self.url)
             return
         async with on_bench(self.kind, self.medium, EagerClock(), self.kind.settings, dict(self.options)) as desk:
@@ -65,7 +67,7 @@ class RigStand:
     @asynccontextmanager
     async def again(self, desk: Desk) -> AsyncIterator[Desk]:
         """Connect to the same radio once more, after the first link has failed."""
-        async with connected(self.kind, desk.url, self.kind.settings, desk.clock) as driver:
+        async with connected(self.kind, desk.url, self.kind.settings, desk.clock, self.day) as driver:
             yield replace(desk, driver=driver)
 
 

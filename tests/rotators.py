@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from farend import EagerClock, Kind, Place, Spoil, connected, far_end
+from hardware import Box, Boxed, Day
 
 from fleetd.clock import Clock, SystemClock
 from fleetd.devices import AzEl, Rotator, RotatorLimits
+from fleetd.errors import DeviceError
 
 NO_PAUSE = {"reply_timeout_ms": 80, "pause_ms": 0}
 KINDS = (
@@ -67,6 +69,8 @@ class Stand:
     medium: str = ""
     url: str = ""
     watched: bool = False
+    box: Box | None = None
+    day: Day | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind}-{self.url or self.medium}"
@@ -81,8 +85,14 @@ class Stand:
         """Connect; a sim is made anew, standing at 100 and 20 degrees."""
         if self.real:
             clock = SystemClock()
-            async with connected(self.kind, self.url, self.kind.settings, clock) as driver:
-                yield Seat(driver, clock, self.kind, self.url)
+            async with connected(self.kind, self.url, self.kind.settings, clock, self.day) as driver:
+                boxed = driver if self.box is None else Boxed(driver, self.box)
+                try:
+                    yield Seat(boxed, clock, self.kind, self.url)
+                finally:
+                    if self.watched:
+                        with suppress(DeviceError):  # the link may be what has failed
+                            await driver.stop()
             return
         async with on_bench(self.kind, self.medium, EagerClock(), self.kind.settings) as seat:
             yield seat
@@ -90,7 +100,7 @@ class Stand:
     @asynccontextmanager
     async def again(self, seat: Seat) -> AsyncIterator[Seat]:
         """Connect to the same device once more, after the first link has failed."""
-        async with connected(self.kind, seat.url, self.kind.settings, seat.clock) as driver:
+        async with connected(self.kind, seat.url, self.kind.settings, seat.clock, self.day) as driver:
             yield replace(seat, driver=driver)
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import rigs
 import rotators
+from hardware import Box, Day
 
+from fleetd.errors import FleetError
 from fleetd.strictyaml import plain_value
+
+DAY = pytest.StashKey[Day | None]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="let the device suite move real hardware: somebody sees it and can cut its power",
     )
+    group.addoption(
+        "--box", metavar="AZ_LO:AZ_HI,EL_LO:EL_HI", help="degrees that a rotator keeps inside; --i-am-watching needs it"
+    )
+    group.addoption("--record", metavar="DIR", help="write all that is said to the device into a dated capture there")
+    group.addoption("--unit", metavar="TEXT", help="with --record: maker, model and firmware of the device")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,17 +69,64 @@ def _stands(config: pytest.Config, fixture: str) -> list[rotators.Stand] | list[
         if name not in {**turned, **tuned}:
             known = ", ".join([*turned, *tuned])
             raise pytest.UsageError(f"--device {name}: no such rotator or rig driver; known are {known}")
+    box, day = _box(config, moved=watched and any(name in turned for name, _ in named)), _day(config, named, values)
     if fixture == "stand":
         return [
-            rotators.Stand(rotators.with_settings(turned[name], values), url=url, watched=watched)
+            rotators.Stand(rotators.with_settings(turned[name], values), "", url, watched, box, day)
             for name, url in named
             if name in turned
         ]
     return [
-        rigs.RigStand(rotators.with_settings(tuned[name], values), url=url, watched=watched)
+        rigs.RigStand(rotators.with_settings(tuned[name], values), url=url, watched=watched, day=day)
         for name, url in named
         if name in tuned
     ]
+
+
+def _box(config: pytest.Config, *, moved: bool) -> Box | None:
+    text = config.getoption("--box")
+    if text is None:
+        if moved:
+            raise pytest.UsageError(
+                "--i-am-watching needs --box=AZ_LO:AZ_HI,EL_LO:EL_HI, which the antenna will not leave"
+            )
+        return None
+    try:
+        return Box.parse(text)
+    except ValueError as error:
+        raise pytest.UsageError(f"--box {error}") from None
+
+
+def _day(config: pytest.Config, named: list[tuple[str, str]], settings: dict[str, object]) -> Day | None:
+    """The one record of this run, begun when it is first asked for."""
+    if config.stash.get(DAY, None) is None and (folder := config.getoption("--record")):
+        if len(named) != 1 or not config.getoption("--unit"):
+            raise pytest.UsageError("--record is of one --device, and wants its maker, model and firmware as --unit")
+        [(name, url)] = named
+        unit, watched = config.getoption("--unit"), config.getoption("--i-am-watching")
+        day = Day(name, url, unit, Path(folder), settings, watched)
+        try:
+            day.begin()
+        except FleetError as error:
+            raise pytest.UsageError(f"--device {name}: {error}") from None
+        config.stash[DAY] = day
+    return config.stash.get(DAY, None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Keep count for the record of the day."""
+    report: pytest.TestReport = yield  # type: ignore[assignment,misc]  # pluggy sends the result
+    day = item.config.stash.get(DAY, None)
+    if day is not None and hasattr(item, "callspec") and (report.when == "call" or report.outcome == "failed"):
+        day.note(report.outcome, moves=item.get_closest_marker("moves") is not None)
+    return report  # type: ignore[return-value]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The day is over."""
+    if (day := session.config.stash.get(DAY, None)) is not None:
+        day.end()
 
 
 def _pair(text: str) -> tuple[str, str]:

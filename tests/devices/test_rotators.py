@@ -1,7 +1,8 @@
 """What every rotator driver must do, against its sim over pseudo-terminal and TCP, or against real hardware.
 
-`pytest tests/devices/test_rotators.py --device gs232b=serial:///dev/ttyUSB0 --i-am-watching` moves a real antenna by a
-few degrees about where it stands; without the last word only what reads and what must be refused is tried.
+`make hil DEVICE=gs232b URL=serial:///dev/ttyUSB0 …` moves a real antenna by a few degrees about where it stands, inside
+a stated box and while somebody watches; otherwise only what reads and what must be refused is tried. See
+`docs/how-to/hardware-days.md`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,18 @@ from fleetd_hil import catalogue
 def small_step(seat: Seat, start: AzEl) -> AzEl:
     """A direction some degrees from where it stands, within its limits; a real antenna has little room."""
     limits = seat.limits
-    azimuth_deg = start.azimuth_deg + (8 if start.azimuth_deg + 8 <= limits.azimuth_max_deg else -8)
-    elevation_deg = start.elevation_deg + (4 if start.elevation_deg + 4 <= limits.elevation_max_deg else -4)
-    return seat.target(round(azimuth_deg), round(elevation_deg))
+    azimuth_deg = step(start.azimuth_deg, limits.azimuth_min_deg, limits.azimuth_max_deg, 8)
+    elevation_deg = step(start.elevation_deg, limits.elevation_min_deg, limits.elevation_max_deg, 4)
+    return seat.target(azimuth_deg, elevation_deg)
+
+
+def step(at_deg: float, low_deg: float, high_deg: float, by_deg: int) -> int:
+    """A whole degree so far from where it stands, or as far as there is room."""
+    up_deg, down_deg = (
+        min(round(at_deg) + by_deg, math.floor(high_deg)),
+        max(round(at_deg) - by_deg, math.ceil(low_deg)),
+    )
+    return up_deg if up_deg - at_deg >= at_deg - down_deg else down_deg
 
 
 async def comes_to_rest(seat: Seat, within_s: float = 20.0) -> AzEl:

@@ -22,6 +22,8 @@ class Exchange:
     """What was asked, what the device answered, what the sim answers, and how that differs ('' if it does not)."""
 
     at_s: float
+    fresh: bool = False
+    """The first over a link that has just been opened."""
     asked: list[Piece] = field(default_factory=list)
     theirs: bytes = b""
     ours: bytes = b""
@@ -48,6 +50,8 @@ def replay(
     shape, feed = shape_of(name, scheme), built.attach()
     exchanges = list(exchanges_of(capture))
     for each in exchanges:
+        if each.fresh:
+            feed = built.attach()
         answers = [answer for piece in each.asked for answer in feed(piece.data, piece.at_s)]
         each.ours = b"".join(answer.data for answer in answers)
         each.differs = difference(each.theirs, each.ours, shape, limit)
@@ -57,11 +61,15 @@ def replay(
 def exchanges_of(capture: Capture) -> Iterator[Exchange]:
     """Questions with their answers. What a device said before it was ever asked belongs to nobody."""
     now: Exchange | None = None
+    fresh = False
     for piece in capture.pieces:
-        if piece.side == "host" and (now is None or now.theirs):
-            if now is not None:
-                yield now
-            now = Exchange(piece.at_s)
+        if now is not None and (piece.side == "opened" or (piece.side == "host" and now.theirs)):
+            yield now
+            now = None
+        if piece.side == "opened":
+            fresh = True
+        elif piece.side == "host" and now is None:
+            now, fresh = Exchange(piece.at_s, fresh), False
         if now is not None and piece.side == "host":
             now.asked.append(piece)
         elif now is not None:

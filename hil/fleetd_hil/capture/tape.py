@@ -22,13 +22,13 @@ from fleetd.errors import ConfigError
 from fleetd.link.ports import OPENERS, Opener
 from fleetd.link.url import LinkUrl
 
-Side = Literal["host", "device"]
-_SIDES: Mapping[str, Side] = {"host": "host", "device": "device"}
+Side = Literal["host", "device", "opened"]
+_SIDES: Mapping[str, Side] = {"host": "host", "device": "device", "opened": "opened"}
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that came together, seconds after the beginning."""
+    """Bytes that came together, seconds after the beginning; none, from `opened`, where the link was opened."""
 
     at_s: float
     side: Side
@@ -65,7 +65,7 @@ class Tape:
     def hear(self, side: Side, data: bytes) -> None:
         """One piece went by."""
         line = {"at": round(self._clock.monotonic() - self._began_s, 6), "from": side, "hex": data.hex()}
-        if all(byte in b"\r\n\t" or 0x20 <= byte < 0x7F for byte in data):
+        if data and all(byte in b"\r\n\t" or 0x20 <= byte < 0x7F for byte in data):
             line["text"] = data.decode("ascii")
         self._line(line)
 
@@ -130,6 +130,7 @@ class _Tapped(asyncio.Protocol):
         self._tape = tape
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._tape.hear("opened", b"")
         self.transport = _Transport(transport, self._tape)
         self._inner.connection_made(self.transport)
 
