@@ -11,8 +11,9 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -60,13 +61,13 @@ def site_file(folder: Path, broker: Broker, robots: int, living: str, hung: str)
 
 
 @contextmanager
-def daemon(config: Path) -> Iterator[None]:
-    """fleetd on this site, ended by force: what it leaves behind is thrown away."""
-    command = [sys.executable, "-m", "fleetd", "--config", str(config)]
+def daemon(config: Path, before: Sequence[str] = ()) -> Iterator[int]:
+    """fleetd on this site, its pid; ended by force: what it leaves behind is thrown away. `before` is put before it."""
+    command = [*before, sys.executable, "-m", "fleetd", "--config", str(config)]
     log = (config.parent / "fleetd.log").open("wb")
     with log, subprocess.Popen(command, stderr=log, cwd=ROOT) as process:  # noqa: S603
         try:
-            yield
+            yield process.pid
         finally:
             process.kill()
 
@@ -98,21 +99,43 @@ async def online(mqtt: aiomqtt.Client, robots: int) -> None:
                 return
 
 
-async def stop_ms(robots: int, stops: int) -> dict[str, float]:
-    """p99 and maximum over so many stops, each of another robot, in milliseconds."""
+@dataclass
+class UnderWay:
+    """A daemon, its robots polled, one bus hung and stops waiting for it."""
+
+    folder: Path
+    pid: int
+    robots: int
+    mqtt: aiomqtt.Client
+    writes: asyncio.StreamReader
+    chance: random.Random = field(default_factory=lambda: random.Random(7))
+
+    async def stop_ms(self, stops: int) -> dict[str, float]:
+        """p99 and maximum over so many stops, each of another robot, in milliseconds."""
+        chosen = self.chance.sample(range(self.robots), stops)
+        took_ms = sorted([await timed(self.mqtt, f"robot-{number:03d}", self.writes) for number in chosen])
+        return {"p99": round(took_ms[int(0.99 * len(took_ms))], 1), "max": round(took_ms[-1], 1)}
+
+
+@asynccontextmanager
+async def under_way(robots: int, before: Sequence[str] = ()) -> AsyncIterator[UnderWay]:
+    """All of it while the context lasts; `before` is put before the daemon's command, after its store was made."""
     with TemporaryDirectory() as name, Broker(Path(name)) as broker:
         async with far_end("tcp", robots) as (living, writes), far_end("hung") as (hung, _):
-            with daemon(site_file(Path(name), broker, robots, living, hung)):
+            config = site_file(Path(name), broker, robots, living, hung)
+            (config.parent / "store").mkdir()
+            with daemon(config, [word.format(store=config.parent / "store") for word in before]) as pid:
                 async with aiomqtt.Client("127.0.0.1", broker.port) as mqtt:
                     await online(mqtt, robots)
                     for unit in range(1, HUNG_UNITS + 1):
                         await stop(mqtt, f"hung-{unit}")
-                    took_ms = [
-                        await timed(mqtt, f"robot-{number:03d}", writes)
-                        for number in random.Random(7).sample(range(robots), stops)
-                    ]
-    took_ms.sort()
-    return {"p99": round(took_ms[int(0.99 * len(took_ms))], 1), "max": round(took_ms[-1], 1)}
+                    yield UnderWay(config.parent, pid, robots, mqtt, writes)
+
+
+async def stop_ms(robots: int, stops: int) -> dict[str, float]:
+    """p99 and maximum over so many stops, each of another robot, in milliseconds."""
+    async with under_way(robots) as fleet:
+        return await fleet.stop_ms(stops)
 
 
 async def timed(mqtt: aiomqtt.Client, robot: str, writes: asyncio.StreamReader) -> float:

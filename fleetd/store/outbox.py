@@ -15,7 +15,7 @@ from datetime import datetime
 from fleetd.clock import Clock
 from fleetd.errors import StoreError
 from fleetd.store.claims import Claims
-from fleetd.store.rows import Draft, Kept, Kind, Lane, Row, draft
+from fleetd.store.rows import YIELDING, Draft, Kept, Kind, Lane, Row, draft
 from fleetd.store.table import HIGHEST, Bounds, Table, Tally, Wanted
 from fleetd.store.untimed import Shift
 from fleetd.store.writer import Writer
@@ -73,7 +73,11 @@ class Outbox:
         all_of_them = [*owed, *drafts]
         weight = len(all_of_them)
         try:
-            done = self._writer.run(lambda connection: self._table.insert(connection, all_of_them), weight=weight)
+            done = self._writer.run(
+                lambda connection: self._table.insert(connection, all_of_them),
+                weight=weight,
+                yields=all(each.kind in YIELDING for each in all_of_them),
+            )
         except StoreError:
             self._owe(owed)
             raise

@@ -53,6 +53,10 @@ DROPPED_FIRST = (
 """The order in which kinds give way when the store is full. The node's own status never does."""
 
 
+YIELDING = frozenset({Kind.READING, Kind.FRAME, Kind.EVENT, Kind.STATUS, Kind.CONTACT})
+"""What waits in memory while the disk is full, so that the rest finds room."""
+
+
 class Lane(StrEnum):
     """The two queues in which records leave: what is not a reading overtakes readings, each in its own order."""
 

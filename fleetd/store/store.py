@@ -25,6 +25,7 @@ from fleetd.store.ledger import Ledger
 from fleetd.store.lock import locked
 from fleetd.store.maintenance import MaintenanceShelf
 from fleetd.store.outbox import Outbox
+from fleetd.store.reserve import Reserve
 from fleetd.store.salvage import Salvaged, finish, save
 from fleetd.store.schema import open_database
 from fleetd.store.settings import StoreSettings
@@ -62,11 +63,13 @@ class Store:
         folder = Path(folder)
         limits = settings or StoreSettings(path=str(folder))
         with locked(folder):
+            reserve = Reserve(folder)
+            reserve.give()  # a start finds room for itself, too
             connection, salvaged = await asyncio.to_thread(_opened, folder)
             boot, tally = _begin(connection, folder)
             bounds = Bounds(limits.max_mib << 20, int(limits.max_age_days * 86_400e6))
             news = _News(folder, clock)
-            async with Writer.over(connection, str(folder), news.heal) as writer:
+            async with Writer.over(connection, str(folder), news.heal, reserve) as writer:
                 outbox = news.outbox = Outbox(writer, boot, clock, bounds, tally)
                 ledger = Ledger(writer, clock, outbox)
                 store = cls(

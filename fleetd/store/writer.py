@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from fleetd.errors import StoreError
 from fleetd.store.damage import is_damage
+from fleetd.store.reserve import Reserve, is_full
 
 GROUP_WEIGHT = 500  # records in one transaction; at 200 bytes and 6 µs each a commit stays far below 50 ms
 
@@ -45,6 +46,7 @@ Heal = Callable[[sqlite3.Connection, sqlite3.Error], sqlite3.Connection]
 class _Job:
     act: Act[Any]
     weight: int
+    yields: bool
     done: asyncio.Future[Any]
 
 
@@ -58,10 +60,13 @@ class _Outcome:
 class Writer:
     """Runs acts one after the other, each in a transaction, in a thread of its own."""
 
-    def __init__(self, connection: sqlite3.Connection, place: str, heal: Heal | None = None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, place: str, heal: Heal | None = None, reserve: Reserve | None = None
+    ) -> None:
         self._connection = connection
         self._place = place
         self._heal = heal
+        self._reserve = reserve
         self._waiting: deque[_Job] = deque()
         self._thread = ThreadPoolExecutor(1, "store writer")
         self._working: asyncio.Future[None] | None = None
@@ -71,9 +76,11 @@ class Writer:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def over(cls, connection: sqlite3.Connection, place: str, heal: Heal | None = None) -> AsyncIterator[Writer]:
+    async def over(
+        cls, connection: sqlite3.Connection, place: str, heal: Heal | None = None, reserve: Reserve | None = None
+    ) -> AsyncIterator[Writer]:
         """A running writer; leaving waits until all that was handed in is committed, then closes the connection."""
-        writer = cls(connection, place, heal)
+        writer = cls(connection, place, heal, reserve)
         try:
             yield writer
         finally:
@@ -84,8 +91,10 @@ class Writer:
         """Let `follower` hear of each transaction."""
         self._follower = follower
 
-    def run(self, act: Act[T], *, weight: int = 1) -> asyncio.Future[T]:
+    def run(self, act: Act[T], *, weight: int = 1, yields: bool = False) -> asyncio.Future[T]:
         """Hand in an act; the future is done once its transaction is on disk, or failed with StoreError.
+
+        One that `yields` gives way when the disk is full: the reserve is not for it.
 
         An act may be run a second time after a rollback, so it must change nothing but the database. Whoever stops
         waiting does not stop the act.
@@ -93,7 +102,7 @@ class Writer:
         if self._closed:
             raise StoreError(f"the store {self._place} is closed")
         done: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(_Job(act, weight, done))
+        self._waiting.append(_Job(act, weight, yields, done))
         self._go_on()
         return done
 
@@ -132,12 +141,18 @@ class Writer:
         return group
 
     def _commit(self, group: list[_Job]) -> list[_Outcome]:
+        if self._reserve is not None and not self._reserve.hold():
+            yielding = [job for job in group if job.yields]
+            if yielding:
+                refused = [_Outcome(job, error=self._full()) for job in yielding]
+                return [*refused, *self._commit([job for job in group if not job.yields])]
         try:
-            return self._transact(group)
+            return self._transact(group) if group else []
         except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever waits, not to this thread
             healed = self._healed(error)
             if len(group) == 1:
-                return self._once_more(group[0]) if healed else [_Outcome(group[0], error=self._translated(error))]
+                again = healed or self._room_made(group[0], error)
+                return self._once_more(group[0]) if again else [_Outcome(group[0], error=self._translated(error))]
         # One act spoils the transaction of all: each gets one of its own.
         return [outcome for job in group for outcome in self._commit([job])]
 
@@ -171,6 +186,22 @@ class Writer:
         except (sqlite3.Error, OSError, StoreError):
             return False  # the disk is full or worse: the error at hand is told, and this is tried again
         return True
+
+    def _room_made(self, job: _Job, error: Exception) -> bool:
+        """Whether the disk was full and the reserve has been given up for an act that does not yield."""
+        if self._reserve is None or job.yields or not is_full(error) or not self._reserve.give():
+            return False
+        with contextlib.suppress(
+            sqlite3.Error
+        ):  # what the log holds goes to its place, so that the log has room as well
+            self._connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        return True
+
+    def _full(self) -> StoreError:
+        return StoreError(
+            f"the store {self._place} does not take writes: its disk is full, and the room that is left is kept for "
+            "commands, alarms and the audit chain; make room on the disk"
+        )
 
     def _translated(self, error: Exception) -> Exception:
         if isinstance(error, sqlite3.Error | OSError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import signal
 from datetime import timedelta
 from pathlib import Path
 
@@ -288,26 +287,6 @@ async def test_row_6_a_broker_that_loses_its_database_gets_all_that_it_had_not_a
 @pytest.mark.peer("mosquitto", "mosquitto_sub")
 async def test_row_6_fifty_times(tmp_path: Path, mosquitto: Mosquitto) -> None:
     await lost_databases(tmp_path, mosquitto, 50)
-
-
-# Row 4: a full disk
-
-
-async def test_row_4_a_full_disk_keeps_the_process_up_and_drains_by_itself(tmp_path: Path) -> None:
-    async with fake_broker() as broker, site(tmp_path, broker.url) as one:
-        await one.acked()
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (64_000, before[1]))
-        try:
-            say(one, range(300))
-            await one.until(lambda: "does not take writes" in one.relay.status().last_error)
-            say(one, range(300, 600))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        await one.until(lambda: one.relay.status().readings_acked == 600)
-        assert set(readings(broker.bodies)) == set(range(600))
-        assert one.relay.status().dropped == 0
 
 
 # Room: what is dropped is told, and is never what has arrived
