@@ -241,7 +241,9 @@ class Motion:
             if axis.unmoved >= _UNMOVED and self._shown_at_s - due.get(axis.name, math.inf) >= axis.still_s
         ]
         undecided = [
-            axis for axis in self.axes if axis.name in due and axis not in late and self._stood_as_long(axis, late)
+            axis
+            for axis in self.axes
+            if axis.name in due and axis not in late and (axis.unmoved or self._stood_as_long(axis, late))
         ]
         self._frozen = self._frozen or len(late) == len(self.axes)
         if self._frozen:

@@ -1,4 +1,4 @@
-"""The air between satellites and one ground station: who hears whom, by geometry, pointing and tuning.
+"""The air between satellites and ground stations: who hears whom, by geometry, pointing and tuning.
 
 A frame gets through when the satellite is above the horizon, within half a beam of where the antenna really points,
 and the receiver stands within its passband of where the signal really is. All that is sent is counted, with what became
@@ -7,10 +7,12 @@ of it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +32,20 @@ _LIGHT_KM_S = 299_792.458
 _STRETCH = timedelta(minutes=20)
 _LIGHT_STEP_S = 10.0
 
+Fate = Literal["heard", "off-beam", "off-frequency", "out-of-view"]
+_BEST: tuple[Fate, ...] = ("heard", "off-frequency", "off-beam", "out-of-view")
+"""What may become of a frame, the best first: of several stations the one that came nearest to hearing it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One frame of a satellite in view of a station, or one that went up to it, and what became of it."""
+
+    at_s: float
+    satellite: str
+    up: bool
+    fate: Fate
+
 
 @dataclass(slots=True)
 class AirCount:
@@ -44,17 +60,13 @@ class AirCount:
     orders_heard: int = 0
 
 
-@dataclass(slots=True)
-class Flying:
-    """One satellite in its orbit."""
+class Orbit:
+    """Where one satellite really is. Worked out a stretch of twenty minutes at a time."""
 
-    sim: SatelliteSim
-    elements: ElementSet
-    downlink_hz: int
-    uplink_hz: int
-    count: AirCount = field(default_factory=AirCount)
-    _track: Trajectory | None = None
-    _light: tuple[datetime, list[bool]] | None = None
+    def __init__(self, elements: ElementSet) -> None:
+        self.elements = elements
+        self._track: Trajectory | None = None
+        self._light: tuple[datetime, list[bool]] | None = None
 
     def look(self, station: Station, when: datetime) -> Look:
         """Where it stands in the station's sky."""
@@ -72,6 +84,21 @@ class Flying:
             self._light = when, (depth_km <= 0).tolist()
         begin, lit = self._light
         return lit[int((when - begin).total_seconds() // _LIGHT_STEP_S)]
+
+
+@dataclass(slots=True)
+class Flying:
+    """One satellite in its orbit."""
+
+    sim: SatelliteSim
+    orbit: Orbit
+    downlink_hz: int
+    uplink_hz: int
+    count: AirCount = field(default_factory=AirCount)
+    name: str = ""
+    """How the site calls it; left out, what it is."""
+    obeyed: list[tuple[float, int]] = field(default_factory=list)
+    """Running time and code of each order that it carried out."""
 
 
 @dataclass(slots=True)
@@ -94,21 +121,27 @@ class Ground:
 
 
 class Air:
-    """Carries frames both ways; `epoch` is the civil time at running time zero."""
+    """Carries frames both ways; `civil` tells the true civil time at a running time."""
 
-    def __init__(self, satellites: Sequence[Flying], ground: Ground, civil: Callable[[float], datetime]) -> None:
+    def __init__(
+        self, satellites: Sequence[Flying], grounds: Sequence[Ground], civil: Callable[[float], datetime]
+    ) -> None:
         self.satellites = satellites
-        self._ground = ground
+        self.carried: deque[Carried] = deque(maxlen=100_000)
+        """The latest frames that could have been heard, in order."""
+        self._grounds = grounds
         self._civil = civil
-        ground.tnc.before = self.advance
-        ground.tnc.on_air = self.carry_up
+        for ground in grounds:
+            ground.tnc.before = self.advance
+            ground.tnc.on_air = partial(self.carry_up, ground)
 
     def advance(self, at_s: float) -> None:
         """Bring everything up to running time `at_s`; what is due comes down."""
-        self._ground.refresh(at_s)
-        now = self._civil(at_s)
+        for ground in self._grounds:
+            ground.refresh(at_s)
+        now_s = self._civil(at_s).timestamp()
         for each in self.satellites:
-            while each.sim.due_s <= now.timestamp():
+            while each.sim.due_s <= now_s:
                 self._let_send(each, each.sim.due_s, at_s)
 
     def report(self) -> dict[str, Any]:
@@ -124,44 +157,60 @@ class Air:
 
     def _let_send(self, each: Flying, unix_s: float, at_s: float) -> None:
         when = datetime.fromtimestamp(unix_s, UTC)
-        for frame in each.sim.advance(unix_s, sunlit=each.sunlit(when)):
+        for frame in each.sim.advance(unix_s, sunlit=each.orbit.sunlit(when)):
             self._carry_down(each, frame, when, at_s)
 
     def _carry_down(self, each: Flying, frame: bytes, when: datetime, at_s: float) -> None:
-        each.count.sent += 1
-        look = each.look(self._ground.station, when)
-        if look.elevation_deg <= 0:
-            return
-        each.count.in_view += 1
-        if not self._pointed(look):
-            each.count.off_beam += 1
-        elif not self._tuned(each.downlink_hz, look, "main"):
-            each.count.off_frequency += 1
-        else:
-            each.count.heard += 1
-            self._ground.tnc.hear(frame, at_s)
+        fates: list[Fate] = []
+        for ground in self._grounds:
+            fates.append(self._fate(each, ground, when, up=False))
+            if fates[-1] == "heard":
+                ground.tnc.hear(frame, at_s)
+        self._note(each, min(fates, key=_BEST.index), at_s)
 
-    def carry_up(self, frame: bytes, at_s: float) -> None:
-        """A frame leaves the station: whoever is there to hear it does, and answers."""
+    def _note(self, each: Flying, fate: Fate, at_s: float) -> None:
+        each.count.sent += 1
+        each.count.in_view += fate != "out-of-view"
+        each.count.heard += fate == "heard"
+        each.count.off_beam += fate == "off-beam"
+        each.count.off_frequency += fate == "off-frequency"
+        if fate != "out-of-view":
+            self.carried.append(Carried(at_s, each.name or each.sim.kind, up=False, fate=fate))
+
+    def carry_up(self, ground: Ground, frame: bytes, at_s: float) -> None:
+        """A frame leaves a station: whoever is there to hear it does, and answers."""
+        if ground.rig is not None and not ground.rig.keyed:
+            return
         when = self._civil(at_s)
         for each in self.satellites:
-            look = each.look(self._ground.station, when)
-            if look.elevation_deg <= 0 or not self._pointed(look) or not self._tuned(each.uplink_hz, look, "sub"):
-                continue
-            if self._ground.rig is not None and not self._ground.rig.keyed:
-                continue
-            each.count.orders_heard += 1
-            for answer in each.sim.hear(frame):
-                self._carry_down(each, answer, when, at_s)
+            fate = self._fate(each, ground, when, up=True)
+            if fate != "out-of-view":
+                self.carried.append(Carried(at_s, each.name or each.sim.kind, up=True, fate=fate))
+            if fate == "heard":
+                self._reach(each, frame, when, at_s)
 
-    def _pointed(self, look: Look) -> bool:
+    def _reach(self, each: Flying, frame: bytes, when: datetime, at_s: float) -> None:
+        each.count.orders_heard += 1
+        performed = each.sim.model.performed
+        before = len(performed)
+        for answer in each.sim.hear(frame):
+            self._carry_down(each, answer, when, at_s)
+        each.obeyed += [(at_s, code) for _, code in performed[before:]]
+
+    def _fate(self, each: Flying, ground: Ground, when: datetime, *, up: bool) -> Fate:
+        look = each.orbit.look(ground.station, when)
+        if look.elevation_deg <= 0:
+            return "out-of-view"
         satellite = AzEl(look.azimuth_deg, look.elevation_deg)
-        return self._ground.direction.separation_deg(satellite) <= self._ground.beam_width_deg / 2
+        if ground.direction.separation_deg(satellite) > ground.beam_width_deg / 2:
+            return "off-beam"
+        return "heard" if _tuned(each, ground, look, up=up) else "off-frequency"
 
-    def _tuned(self, nominal_hz: int, look: Look, side: str) -> bool:
-        if self._ground.rig is None:
-            return True
-        shift = 1 - look.range_rate_km_s / _LIGHT_KM_S
-        wanted_hz = nominal_hz * shift if side == "main" else nominal_hz / shift
-        stands_hz = (self._ground.rig.main if side == "main" else self._ground.rig.sub).frequency_hz
-        return abs(stands_hz - wanted_hz) <= self._ground.passband_hz
+
+def _tuned(each: Flying, ground: Ground, look: Look, *, up: bool) -> bool:
+    if ground.rig is None:
+        return True
+    shift = 1 - look.range_rate_km_s / _LIGHT_KM_S
+    wanted_hz = each.uplink_hz / shift if up else each.downlink_hz * shift
+    stands_hz = (ground.rig.sub if up else ground.rig.main).frequency_hz
+    return abs(stands_hz - wanted_hz) <= ground.passband_hz

@@ -18,7 +18,7 @@ from fleetd.clock import Clock
 from fleetd.errors import ConfigError
 from fleetd.orbit.elements import read_elements
 from fleetd.orbit.station import Station
-from fleetd_hil.air import Air, Flying, Ground
+from fleetd_hil.air import Air, Flying, Ground, Orbit
 from fleetd_hil.bench import Bench
 from fleetd_hil.line import Pace
 from fleetd_hil.models.rig import RigModel
@@ -70,10 +70,10 @@ class GroundStation:
         ground = Ground(sky.station, self.rotator.model, self.rig.model, self.tnc, refresh=self.rotator.advance)
         flying = []
         for kind, path, downlink_hz, uplink_hz in sky.satellites:
-            elements = read_elements(path)[0]
+            orbit = Orbit(read_elements(path)[0])
             sim = SatelliteSim(kind, SatelliteModel(), begins.timestamp(), KEY)
-            flying.append(Flying(sim, elements, downlink_hz, uplink_hz))
-        self.air = Air(flying, ground, civil)
+            flying.append(Flying(sim, orbit, downlink_hz, uplink_hz))
+        self.air = Air(flying, [ground], civil)
 
 
 async def serve_ground(sky: Sky, clock: Clock, report: Path | None, say: Callable[[str], None]) -> None:

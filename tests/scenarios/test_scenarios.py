@@ -12,10 +12,11 @@ from fleetd.errors import ConfigError
 from fleetd_hil.scenario.junit import junit_xml
 from fleetd_hil.scenario.model import Expectation
 from fleetd_hil.scenario.observer import Heard, Observer
-from fleetd_hil.scenario.play import judge, read_script
+from fleetd_hil.scenario.play import judge
 from fleetd_hil.scenario.quantities import condition, seconds
 from fleetd_hil.scenario.report import report_html
 from fleetd_hil.scenario.run import play
+from fleetd_hil.scenario.script import read_script
 from fleetd_hil.virtual.loop import LoopClock
 
 FOLDER = Path(__file__).parents[2] / "hil" / "scenarios"

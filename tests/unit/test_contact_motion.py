@@ -133,6 +133,19 @@ def test_both_standing_still_at_once_is_frozen_feedback(begun_s: float, look_s: 
     assert not scene.motion.frozen
 
 
+@pytest.mark.parametrize("later", ["azimuth", "elevation"])
+def test_frozen_feedback_whose_last_step_came_later_on_one_axis_is_no_stalled_motor(later: str) -> None:
+    scene = Scene(look_s=0.75)
+    scene.send(300, 80)
+    scene.run(4.5)
+    here = scene.shows
+    step = (2.0, 0.0) if later == "azimuth" else (0.0, 2.0)
+    scene.frozen = here
+    scene.run(0.75)
+    scene.frozen = AzEl(here.azimuth_deg + step[0], here.elevation_deg + step[1])
+    assert list(scene.run(10.0)) == [Trouble.FROZEN]
+
+
 def test_a_motor_that_sets_out_the_other_way_turns_the_wrong_way() -> None:
     scene = Scene()
     scene.model.azimuth.reversed = True

@@ -10,7 +10,7 @@ import pytest
 from fleetd.downlink.xtce import XtceDecoder, XtceSettings
 from fleetd.orbit.elements import read_elements
 from fleetd.orbit.station import Station
-from fleetd_hil.air import Air, Flying, Ground
+from fleetd_hil.air import Air, Flying, Ground, Orbit
 from fleetd_hil.models.rig import RigModel
 from fleetd_hil.models.rotator import AxisBuild, RotatorBuild, RotatorModel
 from fleetd_hil.models.satellite import SatelliteModel
@@ -32,19 +32,19 @@ class Sky:
         axes = AxisBuild(0.0, 450.0, 6.0, 6.0), AxisBuild(0.0, 180.0, 3.0, 6.0)
         self.antenna = RotatorModel(RotatorBuild(*axes))
         sim = SatelliteSim("tmall-international", SatelliteModel(), when.timestamp(), b"key")
-        self.flying = Flying(sim, read_elements(ELEMENTS)[0], DOWN_HZ, 145_950_000)
+        self.flying = Flying(sim, Orbit(read_elements(ELEMENTS)[0]), DOWN_HZ, 145_950_000)
         ground = Ground(STATION, self.antenna, self.rig, self.tnc)
-        self.air = Air([self.flying], ground, lambda at_s: when + timedelta(seconds=at_s))
+        self.air = Air([self.flying], [ground], lambda at_s: when + timedelta(seconds=at_s))
         self.told: list[bytes] = []
         self.feed = self.tnc.attach()
 
     def point(self, off_deg: float = 0.0) -> None:
-        look = self.flying.look(STATION, self.when)
+        look = self.flying.orbit.look(STATION, self.when)
         self.antenna.azimuth._motion.position = look.azimuth_deg % 360
         self.antenna.elevation._motion.position = look.elevation_deg + off_deg
 
     def tune(self, off_hz: float = 0.0) -> None:
-        shift = 1 - self.flying.look(STATION, self.when).range_rate_km_s / 299_792.458
+        shift = 1 - self.flying.orbit.look(STATION, self.when).range_rate_km_s / 299_792.458
         self.rig.main.frequency_hz = round(DOWN_HZ * shift + off_hz)
 
     def hears(self) -> bool:

@@ -23,7 +23,7 @@ from fleetd_hil.explore.compose import compose
 from fleetd_hil.explore.shrink import Shrinker
 from fleetd_hil.explore.trial import Failed, Outcome, Stable, Trial, ending, first_ready
 from fleetd_hil.scenario.model import Expectation
-from fleetd_hil.scenario.play import read_script
+from fleetd_hil.scenario.script import read_script
 
 _LOOK_S = 0.5
 _TELL_S = 60.0

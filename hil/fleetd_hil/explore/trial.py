@@ -118,8 +118,8 @@ def first_ready(trials: Sequence[Trial], within_s: float) -> Iterator[Trial]:
 
 def _play(file: Path, results: multiprocessing.connection.Connection, modules: Sequence[str]) -> None:
     from fleetd_hil.scenario.complaints import listen
-    from fleetd_hil.scenario.play import read_script
     from fleetd_hil.scenario.run import play
+    from fleetd_hil.scenario.script import read_script
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever began it ends it
     for module in modules:

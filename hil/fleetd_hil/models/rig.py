@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -26,6 +27,11 @@ class RigModel:
     main: Receiver = field(default_factory=lambda: Receiver(435_000_000))
     sub: Receiver = field(default_factory=lambda: Receiver(145_000_000))
     keyed: bool = False
+    """Whether it transmits."""
+    asked: bool = False
+    """Whether it was last told to; a key that sticks transmits unasked."""
+    on_key: Callable[[], None] = lambda: None
+    """Told whenever it is told to transmit."""
 
     def side(self, side: Side) -> Receiver:
         """One of its receivers."""
@@ -39,6 +45,12 @@ class RigModel:
             return False
         self.side(side).frequency_hz = frequency_hz
         return True
+
+    def key(self, on: bool) -> None:
+        """Transmit, or transmit no more."""
+        self.keyed = self.asked = on
+        if on:
+            self.on_key()
 
     def exchange(self) -> None:
         """Swap what the two receivers stand on."""

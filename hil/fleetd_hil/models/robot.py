@@ -73,6 +73,7 @@ class RobotModel:
         self.build = build
         self.streets = streets
         self.faulty = False  # set from outside: the robot will not drive while it is
+        self.trusting = False  # set from outside: a resume ends a stop that nobody has reset on the spot
         self.pressed = False  # set from outside: the red button or the bumper is held down
         self.seconds = 0.0
         self.energy_wh = build.battery_wh * build.start_charge_percent / 100
@@ -189,9 +190,9 @@ class RobotModel:
     def resume(self) -> Verdict:
         """Go on after a hold; or after a stop, once it has been reset on the spot."""
         if self.latched_by:
-            if self.reset_pending:
+            if self.reset_pending and not self.trusting:
                 return Verdict.LOCAL_RESET_PENDING
-            self.latched_by = ""
+            self.latched_by, self.reset_pending = "", False
         elif not self.holding:
             return Verdict.NOT_HOLDING
         self.holding = False

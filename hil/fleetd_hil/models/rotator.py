@@ -55,6 +55,11 @@ class Axis:
         """Whether it turns at this instant."""
         return self._motion.velocity != 0
 
+    @property
+    def velocity_deg_s(self) -> float:
+        """How fast it turns, up counting positive."""
+        return self._motion.velocity
+
     def go(self, to_deg: float) -> None:
         """Head for `to_deg`; the end stops bound it."""
         self._target_deg = self._within(to_deg)

@@ -21,7 +21,7 @@ from fleetd_hil.rig.unseen import Unseen, breached, refused, unseen
 from fleetd_hil.scenario.invariants import Guardian
 from fleetd_hil.scenario.model import CommandStep
 from fleetd_hil.scenario.observer import Heard, Observer
-from fleetd_hil.scenario.play import tell
+from fleetd_hil.scenario.play import all_sent, tell
 from fleetd_hil.scenario.stage import Stage
 from fleetd_hil.scenario.world import Seat, World
 from fleetd_hil.virtual.broker import MemoryBroker
@@ -132,7 +132,8 @@ class LiveSite:
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> int:
         """Ask the control API, as `fleetctl` would; returns the HTTP status."""
-        return await self._stage.post(path, dict(body or {}))
+        status, _ = await self._stage.post(path, dict(body or {}))
+        return status
 
     async def power_cut(self) -> None:
         """The daemon is gone in mid sentence, and begins anew on what was on disk."""
@@ -165,8 +166,7 @@ class LiveSite:
             yield
         finally:
             watching.cancel()
-            self.broker.mute = False
-            await self.broker.come()
+            await all_sent(self._stage, self.observer)
             await self._stage.leave()
         self._guardian.last_look(self.after_s)
         if self._guardian.breaches:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from pydantic import AwareDatetime, Field, model_validator
 
-from fleetd.records import Alarm, ContactReport, DeviceStatus, Event, NodeStatus, Reading, Result
+from fleetd.records import Alarm, ContactReport, DeviceStatus, Event, Frame, NodeStatus, Reading, Result
 from fleetd.settings import Name, Settings
-from fleetd_hil.scenario.quantities import Condition, Duration, condition
+from fleetd_hil.scenario.quantities import Condition, Duration, PositiveDuration, condition
 
 Scalar = bool | int | float | str
 Wanted = dict[str, Scalar]
@@ -21,6 +21,7 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "alarm": Alarm,
     "result": Result,
     "contact": ContactReport,
+    "frame": Frame,
     "node": NodeStatus,
 }
 
@@ -32,7 +33,8 @@ class CommandStep(Settings):
     action: Annotated[str, Field(min_length=1)]
     args: dict[str, Scalar] = Field(default_factory=dict)
     id: str = ""
-    """How results name it; made from the time where it is left out."""
+    """How results name it; made from the time where it is left out. The same again is what a broker may send again."""
+    expires_in: PositiveDuration = 60.0
 
 
 class ControlStep(Settings):
@@ -41,6 +43,8 @@ class ControlStep(Settings):
     post: Annotated[str, Field(pattern=r"^/v1/")]
     """The path, such as /v1/stop."""
     body: dict[str, Any] = Field(default_factory=dict)
+    refused: str = ""
+    """The rule by which it must be refused; left out, it must be taken."""
 
 
 class WriteStep(Settings):
@@ -61,8 +65,8 @@ class Step(Settings):
     clear: str | None = None
     """Ends the fault of that name of the device `of`."""
     of: Name | None = None
-    broker: Literal["away", "back", "mute", "heed"] | None = None
-    """The broker goes and comes, or hears and acknowledges nothing until it heeds again."""
+    broker: Literal["away", "back", "mute", "hung", "heed"] | None = None
+    """The broker goes and comes; or until it heeds again it acknowledges nothing, or hangs and does not even hear."""
     clock: Duration | Literal["unsynchronised", "synchronised"] | None = None
     """A step of the daemon's civil time, or whether it may be trusted."""
     command: CommandStep | None = None
@@ -109,6 +113,7 @@ class Expectation(Settings):
     alarm: Wanted | None = None
     result: Wanted | None = None
     contact: Wanted | None = None
+    frame: Wanted | None = None
     node: Wanted | None = None
     after: Duration = 0.0
     within: Duration
@@ -167,6 +172,15 @@ class Expectation(Settings):
         return f"{how} a {which}{self.kind} whose {fields}, from {self.after:g} to {self.until:g} s"
 
 
+class OrbitWish(Settings):
+    """How a satellite really flies, whatever fleetd is told."""
+
+    late: Duration = 0.0
+    """How much later it comes along its track than by the elements that fleetd is given; negative for earlier."""
+    beacon: PositiveDuration = 10.0
+    """How often it sends a beacon."""
+
+
 class Scenario(Settings):
     """One story of a site."""
 
@@ -180,6 +194,8 @@ class Scenario(Settings):
     seed: int = 0
     simulate: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Options of the models of some devices, by device; every device that is not `real` is simulated."""
+    orbits: dict[Name, OrbitWish] = Field(default_factory=dict)
+    """Satellites that fly otherwise than by the elements in the site's files."""
     real: tuple[Name, ...] = ()
     """Devices that stay what the site file says: then the scenario cannot be run in virtual time."""
     timeline: tuple[Step, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 from fleetd.clock import Clock, parse_utc
 from fleetd_hil.scenario.quantities import Condition
 
-_BY_LAST = {"reading": "reading", "result": "result", "event": "event", "contact": "contact"}
+_BY_LAST = {kind: kind for kind in ("reading", "result", "event", "contact", "frame")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ class Observer:
     clock: Clock
     heard: list[Heard] = field(default_factory=list)
     numbers: dict[str, set[int]] = field(default_factory=dict)
+    wills: dict[str, int] = field(default_factory=dict)
+    """By node: the number of the last will that the broker keeps for it."""
     listeners: list[Callable[[Heard], None]] = field(default_factory=list)
 
     def hear(self, topic: str, payload: bytes, _retain: bool) -> None:
@@ -70,10 +72,23 @@ class Observer:
         self.numbers.setdefault(body["node"], set()).add(body["seq"])
         if not (kind := kind_of(topic)):
             return
+        if kind == "node" and body.get("will_seq") is not None:
+            self.wills[body["node"]] = body["will_seq"]
         message = Heard(max(0.0, self.clock.monotonic()), kind, topic, body, self.clock.now())
         self.heard.append(message)
         for listener in self.listeners:
             listener(message)
+
+    def missing(self) -> dict[str, set[int]]:
+        """By node: the numbers of messages that have not come, below the highest that has."""
+        gaps = {node: set(range(1, max(numbers) + 1)) - numbers for node, numbers in self.numbers.items()}
+        return {node: gap for node, gap in gaps.items() if gap}
+
+    def missed(self, than: Heard) -> int:
+        """How many older messages than this one have not come; the last will, which the broker keeps, is not missed."""
+        node, newest = than.body["node"], than.body["seq"]
+        older = set(range(1, newest)) - self.numbers[node] - {self.wills.get(node)}
+        return len(older)
 
     def of(self, kind: str) -> Iterator[Heard]:
         """All messages of a kind."""

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any
 
 from fleetd.clock import Clock
-from fleetd.config.site import Site, load_site
-from fleetd.errors import ConfigError
-from fleetd.strictyaml import load_strict, validate
+from fleetd_hil.scenario.given import Order
 from fleetd_hil.scenario.invariants import NAMES, Breach, Guardian
-from fleetd_hil.scenario.model import CommandStep, Expectation, Scenario, Step
+from fleetd_hil.scenario.model import CommandStep, ControlStep, Expectation, Scenario, Step
 from fleetd_hil.scenario.observer import Heard, Observer
+from fleetd_hil.scenario.script import Script
 from fleetd_hil.scenario.stage import Stage
-from fleetd_hil.scenario.world import World, build_world
+from fleetd_hil.scenario.trace import Trace
+from fleetd_hil.scenario.world import World, build_world, hang_sky
 from fleetd_hil.virtual.broker import MemoryBroker
 
 _LOOK_S = 0.5
-_COMMAND_LIFE_S = 60.0
+_BACKLOG_WITHIN_S = 30.0  # after a scenario's end, until more of what was kept is there
+_SETTLED_LOOK_S = 1.0
+_ORDERS = re.compile(r"^/v1/uplink/(?P<satellite>[^/]+)/orders$")
+_LONG_S = 86_400.0  # a satellite's order lives as long unless it says otherwise
+_LIFE_S = 30.0  # and a robot's command so long
 
 Told = Callable[[float, str], None]
 """Hears how far it is: seconds of the scenario, and what happens."""
@@ -45,6 +50,7 @@ class Verdict:
     steps: list[tuple[float, str]] = field(default_factory=list)
     heard: Sequence[Heard] = ()
     log: Sequence[str] = ()
+    trace: Trace = field(default_factory=Trace)
     wall_s: float = 0.0
     """Real seconds that it took."""
 
@@ -75,55 +81,6 @@ class Verdict:
         return bool(self.findings) and all(finding.held for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A scenario with its files."""
-
-    scenario: Scenario
-    file: Path
-    site: Site
-
-
-def read_script(file: Path) -> Script:
-    """Raises ConfigError with every fault by file, line and reason."""
-    data, positions = load_strict(file)
-    scenario = validate(Scenario, data, positions)
-    if ".." in Path(scenario.site).parts:
-        raise ConfigError(positions.line(("site",), "the site file lies beside the scenario or below it"))
-    site = load_site(file.parent / scenario.site)
-    faults = [
-        positions.line(("timeline", index), fault)
-        for index, step in enumerate(scenario.timeline)
-        for fault in _step_faults(step, site, scenario, file.parent)
-    ]
-    names = {device.name for device in site.devices}
-    for index, each in enumerate(scenario.expect):
-        device = each.wanted.get("device")
-        if each.kind in ("reading", "status", "result") and device not in {*names, None}:
-            faults.append(positions.line(("expect", index), f"{device!r} is no device of the site"))
-    if faults:
-        raise ConfigError(faults)
-    try:
-        world = build_world(site, scenario.real, scenario.simulate, scenario.seed)
-        for step in scenario.timeline:
-            if step.fault is not None and step.of is not None:
-                world.inject(step.of, step.fault, 0.0)
-    except ConfigError as error:
-        raise ConfigError([f"{file}: {problem}" for problem in error.problems]) from None
-    return Script(scenario, file, site)
-
-
-def _step_faults(step: Step, site: Site, scenario: Scenario, folder: Path) -> list[str]:
-    simulated = {device.name for device in site.devices} - set(scenario.real)
-    if step.of is not None and step.of not in simulated:
-        return [f"{step.of!r} is no simulated device of the site; there are {', '.join(sorted(simulated))}"]
-    if step.command is not None and step.command.device not in {device.name for device in site.devices}:
-        return [f"{step.command.device!r} is no device of the site"]
-    if step.write is not None and not (folder / step.write.source).is_file():
-        return [f"there is no file {step.write.source!r} beside the scenario"]
-    return []
-
-
 class Player:
     """One performance."""
 
@@ -136,8 +93,12 @@ class Player:
         self.world: World = build_world(
             script.site, script.scenario.real, script.scenario.simulate, script.scenario.seed
         )
-        self.guardian = Guardian(script.site, self.world, self.observer)
+        hang_sky(self.world, script.site, script.scenario.orbits, script.scenario.start)
+        self.guardian = Guardian(script.site, self.world, self.observer, wishes=script.scenario.orbits)
+        self.guardian.orders.grace_s *= self._clock.rate
+        self.trace = Trace.of(script.scenario.lasts)
         self._steps: list[tuple[float, str]] = []
+        self._asked: list[Finding] = []
 
     @property
     def after_s(self) -> float:
@@ -159,8 +120,7 @@ class Player:
             await self._until(scenario.lasts)
         finally:
             watching.cancel()
-        self.stage.broker.mute = False
-        await self.stage.broker.come()
+        await all_sent(self.stage, self.observer)
         await self.stage.leave()
         self.guardian.last_look(self.after_s)
         return self._verdict()
@@ -172,6 +132,7 @@ class Player:
     async def _watch(self) -> None:
         while True:
             self.guardian.look(self.after_s, synced=self._clock.synced)
+            self.trace.look(self.after_s, self.script.site, self.world)
             self._told(self.after_s, "")
             await self._clock.sleep(_LOOK_S)
 
@@ -191,7 +152,7 @@ class Player:
         elif step.command is not None:
             self._command(step.command)
         elif step.control is not None:
-            await self.stage.post(step.control.post, step.control.body)
+            await self._control(step.control)
         elif step.write is not None:
             self.stage.put(self.script.file.parent / step.write.source, step.write.file)
         elif step.daemon is not None:
@@ -205,17 +166,58 @@ class Player:
                 broker.go()
             case "back":
                 await broker.come()
+            case "heed":
+                broker.wake()
             case _:
-                broker.mute = what == "mute"
+                broker.mute, broker.hung = what == "mute", what == "hung"
 
     def _command(self, wish: CommandStep) -> None:
-        named = wish if wish.id else wish.model_copy(update={"id": f"at-{self.after_s:.0f}-s"})
-        tell(self.stage.broker, self.script.site.site, named, issuer="scenario")
+        command_id = wish.id or f"at-{self.after_s:.0f}-s"
+        self._note(command_id, wish.device, wish.action, wish.expires_in)
+        tell(self.stage.broker, self.script.site.site, wish.model_copy(update={"id": command_id}), issuer="scenario")
+
+    async def _control(self, wish: ControlStep) -> None:
+        body = wish.body
+        if (order := _ORDERS.match(wish.post)) is not None:
+            self._note_body(order["satellite"], str(body.get("order", "")), _LONG_S, body)
+        elif wish.post == "/v1/commands":
+            self._note_body(str(body.get("device", "")), str(body.get("action", "")), _LIFE_S, body)
+        status, rule = await self.stage.post(wish.post, body)
+        words = f"POST {wish.post} at {self.after_s:.0f} s is " + (
+            f"refused: {wish.refused}" if wish.refused else "taken"
+        )
+        held = rule == wish.refused if wish.refused else status < 400
+        self._asked.append(Finding(words, held, f"answered with {status} {rule}".rstrip()))
+
+    def _note_body(self, device: str, action: str, life_s: float, body: dict[str, Any]) -> None:
+        command_id = str(body.get("id") or f"asked for at {self.after_s:.3f} s")
+        self._note(command_id, device, action, float(body.get("expires_in_s") or life_s))
+
+    def _note(self, command_id: str, device: str, action: str, life_s: float) -> None:
+        for name in self.world.seats if device == "all" else (device,):
+            of_it = f"{command_id}:{name}" if device == "all" else command_id
+            self.guardian.orders.give(of_it, Order(name, action, self.after_s, self.after_s + life_s))
 
     def _verdict(self) -> Verdict:
-        findings = [judge(each, self.observer) for each in self.script.scenario.expect]
+        findings = [*(judge(each, self.observer) for each in self.script.scenario.expect), *self._asked]
         findings += [_invariant(name, self.guardian.breaches.get(name)) for name in NAMES]
-        return Verdict(self.script.scenario, findings, self._steps, self.observer.heard, list(self.observer.log()))
+        self.trace.carried = list(self.world.sky.air.carried) if self.world.sky else []
+        log = list(self.observer.log())
+        return Verdict(self.script.scenario, findings, self._steps, self.observer.heard, log, self.trace)
+
+
+async def all_sent(stage: Stage, observer: Observer) -> None:
+    """The broker is there again; returns once what was kept for it has come, or comes no more."""
+    stage.broker.wake()
+    await stage.broker.come()
+    clock, heard = observer.clock, len(observer.heard)
+    missed, until_s = -1, clock.monotonic() + _BACKLOG_WITHIN_S
+    while clock.monotonic() < until_s and missed and not stage.gone():
+        await clock.sleep(_SETTLED_LOOK_S)
+        if len(observer.heard) > heard:  # what comes first after a while tells by its number how much was kept
+            left = observer.missed(observer.heard[heard])
+            until_s = clock.monotonic() + _BACKLOG_WITHIN_S if left < missed else until_s
+            missed = left
 
 
 def tell(broker: MemoryBroker, site: str, wish: CommandStep, *, issuer: str) -> None:
@@ -225,7 +227,7 @@ def tell(broker: MemoryBroker, site: str, wish: CommandStep, *, issuer: str) -> 
         "action": wish.action,
         "args": wish.args,
         "issuer": issuer,
-        "expires_in_s": _COMMAND_LIFE_S,
+        "expires_in_s": wish.expires_in,
     }
     broker.publish(f"fleetd/{site}/{wish.device}/command", json.dumps(body).encode())
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 _SECONDS: Mapping[str, float] = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DURATION = re.compile(r"^(?P<number>-?\d+(\.\d+)?)\s*(?P<unit>[a-z]+)$")
@@ -35,6 +35,7 @@ def seconds(text: Any) -> float:
 
 
 Duration = Annotated[float, BeforeValidator(seconds)]
+PositiveDuration = Annotated[Duration, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True)

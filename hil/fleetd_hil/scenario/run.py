@@ -15,8 +15,9 @@ from pathlib import Path
 from fleetd.errors import ConfigError, FleetError
 from fleetd_hil.scenario.complaints import QUIET_LOG, complaints, forget, listen, where_from
 from fleetd_hil.scenario.junit import junit_xml
-from fleetd_hil.scenario.play import Finding, Player, Script, Told, Verdict, read_script
+from fleetd_hil.scenario.play import Finding, Player, Told, Verdict
 from fleetd_hil.scenario.report import report_html
+from fleetd_hil.scenario.script import Script, read_script
 from fleetd_hil.scenario.stage import Stage, open_stage, scratch_folder
 from fleetd_hil.virtual.loop import Overdue, VirtualLoop
 

@@ -75,8 +75,8 @@ class Stage(Protocol):
         """It is gone in mid sentence; what was on disk stays."""
         ...
 
-    async def post(self, path: str, body: dict[str, Any]) -> int:
-        """Ask its control API; returns the HTTP status."""
+    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, str]:
+        """Ask its control API; returns the HTTP status, and the rule by which it was refused or ''."""
         ...
 
     def put(self, source: Path, name: str) -> None:
@@ -125,14 +125,14 @@ class _Common:
         shutil.copyfile(source, there.with_suffix(".new"))
         there.with_suffix(".new").replace(there)
 
-    async def post(self, path: str, body: dict[str, Any]) -> int:
+    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, str]:
         connector = aiohttp.UnixConnector(str(self.socket))
         async with (
             aiohttp.ClientSession(connector=connector) as session,
             session.post(f"http://fleetd{path}", data=json.dumps(body).encode()) as answer,
         ):
-            await answer.read()
-            return answer.status
+            said = await answer.json()
+            return answer.status, str(said.get("rule", "")) if isinstance(said, dict) else ""
 
 
 class VirtualStage(_Common):

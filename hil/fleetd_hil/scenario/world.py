@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.errors import ConfigError
 from fleetd_hil import catalogue
 from fleetd_hil.line import FAULTS as LINE_FAULTS
+from fleetd_hil.models.rig import RigModel
+from fleetd_hil.models.rotator import RotatorModel
+from fleetd_hil.scenario.given import Act
+from fleetd_hil.scenario.model import OrbitWish
+from fleetd_hil.scenario.sky import Sky, build_sky
 from fleetd_hil.sim import Sim
+from fleetd_hil.sims.little_donkey import LittleDonkeyUnit
 from fleetd_hil.sims.modbus import Framing, ModbusSim
 
 _LINE_FAULTS = frozenset(kind.name for kind in LINE_FAULTS)
@@ -45,6 +52,10 @@ class World:
 
     seats: dict[str, Seat] = field(default_factory=dict)
     lines: dict[str, Sim] = field(default_factory=dict)
+    rotators: list[Any] = field(default_factory=list)
+    """Those of the sims and units that turn an antenna."""
+    rigs: dict[str, RigModel] = field(default_factory=dict)
+    sky: Sky | None = None
 
     def inject(self, device: str, spec: str, at_s: float) -> None:
         """Break something, from running time `at_s` on. Raises ConfigError naming what can be broken."""
@@ -56,6 +67,21 @@ class World:
     def clear(self, device: str, name: str) -> None:
         """Mend it."""
         self.seats[device].sim.faults.clear(name)
+
+    def advance(self, at_s: float) -> None:
+        """Bring antennas and the sky up to running time `at_s`; all else is brought up by whoever asks it."""
+        for rotator in self.rotators:
+            rotator.advance(at_s)
+        if self.sky is not None:
+            self.sky.air.advance(at_s)
+
+    def acts(self, orders: Mapping[int, str]) -> Iterator[Act]:
+        """What robots and satellites were made to do; `orders` are the satellites' by their codes."""
+        for name, seat in self.seats.items():
+            if isinstance(seat.part, LittleDonkeyUnit):
+                yield from (Act(at_s, name, action) for at_s, action in seat.part.acts)
+        for each in self.sky.air.satellites if self.sky else ():
+            yield from (Act(at_s, each.name, orders.get(code, str(code))) for at_s, code in each.obeyed)
 
     def violations(self) -> Iterator[str]:
         """What no well-behaved driver would have sent."""
@@ -69,6 +95,8 @@ def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping
     for name in (*real, *options):
         if name not in names:
             raise ConfigError(f"{name!r} is no device of the site; there are {', '.join(sorted(names))}")
+    for one, other, why in shared_links(site, real):
+        raise ConfigError(f"{other} stands on the link of {one}, and {why}")
     world, lines = World(), _by_link([device for device in site.devices if device.name not in real])
     for link, devices in lines.items():
         kinds = {device.name: catalogue.find(sim_name(device)) for device in devices}
@@ -80,8 +108,6 @@ def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping
         }
         first = devices[0]
         if kinds[first.name].unit is None:
-            if len(devices) > 1:
-                raise ConfigError(f"{link} is shared by {', '.join(kinds)}, and only Modbus devices can share a line")
             sim = catalogue.build(first.driver, chosen[first.name], seed, catalogue.Bus("tcp"))
             world.seats[first.name] = Seat(first, sim)
         else:
@@ -91,12 +117,35 @@ def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping
             world.seats |= {device.name: Seat(device, sim, device.settings.unit) for device in devices}
         sim.faults.learn(LINE_FAULTS)
         world.lines[link] = sim
+    world.rotators = [seat.part for seat in world.seats.values() if isinstance(seat.model, RotatorModel)]
+    world.rigs = {name: seat.model for name, seat in world.seats.items() if isinstance(seat.model, RigModel)}
     return world
 
 
 def sim_name(device: DeviceSettings) -> str:
     """The sim that stands in for a device."""
     return str(device.settings.map) if device.driver == "modbus-sensor" else device.driver
+
+
+def shared_links(site: Site, real: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Simulated devices that cannot share the link that they share: the first, another, and why."""
+    for devices in _by_link([device for device in site.devices if device.name not in real]).values():
+        taken: dict[int, str] = {}
+        for device in devices:
+            kind = catalogue.KINDS.get(sim_name(device))
+            if device is not devices[0] and (kind is None or kind.unit is None or not taken):
+                yield devices[0].name, device.name, "only Modbus devices can share a line"
+            elif kind is not None and kind.unit is not None:
+                unit = device.settings.unit
+                if unit in taken:
+                    yield taken[unit], device.name, f"both are unit {unit}"
+                taken.setdefault(unit, device.name)
+
+
+def hang_sky(world: World, site: Site, wishes: Mapping[str, OrbitWish], start: datetime) -> None:
+    """Let the site's satellites fly over it."""
+    sims = {name: seat.part for name, seat in world.seats.items()}
+    world.sky = build_sky(site, sims, wishes, start)
 
 
 def _by_link(devices: Collection[DeviceSettings]) -> dict[str, list[DeviceSettings]]:

@@ -189,7 +189,7 @@ class IcomCivSim:
         if data == b"\x00":
             return bytes((0x1C, 0x00, self.model.keyed))
         if data in (b"\x00\x00", b"\x00\x01"):
-            self.model.keyed = data[1] == 1
+            self.model.key(data[1] == 1)
             return _OK
         return _NG
 

@@ -61,7 +61,7 @@ class KissSim:
         self.before: Callable[[float], None] = lambda _at_s: None
         """Called before anything is said, so that whoever is on the air can catch up with the running time."""
         self._ears: weakref.WeakSet[_Ear] = weakref.WeakSet()  # a program that has gone takes its ear along
-        self._period_s = period_s
+        self.period_s = period_s
         self._due_s: float | None = None
         self._heard = 0
 
@@ -91,8 +91,8 @@ class KissSim:
                 del ear.pending[0]
 
     def _test(self, at_s: float) -> None:
-        if self._period_s and (self._due_s is None or at_s >= self._due_s):
-            self._due_s = at_s + self._period_s
+        if self.period_s and (self._due_s is None or at_s >= self._due_s):
+            self._due_s = at_s + self.period_s
             self._heard += 1
             self.hear(_TEST % (self._heard % 1000), at_s)
 

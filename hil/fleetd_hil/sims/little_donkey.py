@@ -29,8 +29,11 @@ FAULTS = (
     FaultKind("no-odometry", "the speed is not known"),
     FaultKind("no-pack", "the battery does not report"),
     FaultKind("frozen", "the robot's computer hangs: it answers, always the same, and takes nothing"),
+    FaultKind("trusting", "a resume ends a stop although nobody has pressed the reset on the robot"),
 )
 
+_SETS_GOING = ("send", "resume", "dock")
+_KNOWN_AFTER_S = 1.0  # from the answer that tells of a stop until whoever asked has to act by it
 _REMEMBERED = 256  # command numbers; a daemon repeats one within seconds or after a restart
 _ABSENT_BY_FAULT: Mapping[str, tuple[str, ...]] = {
     "no-position": ("latitude_deg", "longitude_deg", "heading_deg"),
@@ -60,6 +63,11 @@ class LittleDonkeyUnit:
         self._taken: OrderedDict[int, tuple[int, str]] = OrderedDict()
         self.performed: deque[int] = deque(maxlen=10_000)
         """The numbers of the commands that it has carried out or refused, each once, in order."""
+        self.acts: deque[tuple[float, str]] = deque(maxlen=10_000)
+        """Running time and name of each of them."""
+        self.against_stop: deque[tuple[float, str]] = deque(maxlen=100)
+        """What set it going, or would have, although it had said before that its stop needs somebody on the spot."""
+        self._said_latched_s: float | None = None
         self._last_command = 0
         self._heartbeat_in = 0
         self._route_id = 0
@@ -73,6 +81,7 @@ class LittleDonkeyUnit:
         self._command_at = register_map.by_name[command.number].address
         self._command_end = register_map.by_name[command.crc].end
         self._sound = dict.fromkeys(register_map.by_name["faults"].fields, False)
+        self._safety_at = register_map.by_name["safety_chain"]
         self._acts: Mapping[str, Callable[[int], Verdict]] = {
             "send": model.send,
             "hold": lambda _: model.hold(),
@@ -92,6 +101,9 @@ class LittleDonkeyUnit:
 
     def read(self, table: Table, address: int, count: int, at_s: float) -> Sequence[int]:
         self.advance(at_s)
+        where = self._safety_at
+        if table == where.table and address <= where.address < address + count and self._frozen is None:
+            self._say_latched(at_s)
         return self._bank.cells(self._frozen or self._values(at_s), table, address, count)
 
     def write(self, table: Table, address: int, cells: Sequence[int], at_s: float) -> None:
@@ -100,11 +112,18 @@ class LittleDonkeyUnit:
         if self._frozen is not None:
             return
         if table == "coil":
-            self._set_coils(codec.decode(self._bank.map, table, address, cells).values)
+            self._set_coils(codec.decode(self._bank.map, table, address, cells).values, at_s)
         elif address < self._command_end and address + len(cells) > self._command_at:
-            self._command(address, cells)
+            self._command(address, cells, at_s)
         else:
             self._set_registers(address, cells)
+
+    def _say_latched(self, at_s: float) -> None:
+        """It is just being read whether somebody has to press its reset."""
+        if not self.model.reset_pending:
+            self._said_latched_s = None
+        elif self._said_latched_s is None:
+            self._said_latched_s = at_s
 
     def advance(self, at_s: float) -> None:
         """Bring the robot up to running time `at_s`, breaking and mending it where faults begin and end."""
@@ -122,6 +141,7 @@ class LittleDonkeyUnit:
         self._was_broken = bool(self._faults)  # once more after the last is cleared, to mend everything
         model = self.model
         model.faulty = self._fault("faulty", at_s) is not None
+        model.trusting = self._fault("trusting", at_s) is not None
         model.pressed = False
         for source in ("button", "bumper"):
             if self._fault(source, at_s) is not None:
@@ -143,12 +163,13 @@ class LittleDonkeyUnit:
 
     # What is written
 
-    def _set_coils(self, values: Mapping[str, Value]) -> None:
+    def _set_coils(self, values: Mapping[str, Value], at_s: float) -> None:
         if values.get("stop_request"):
             self.model.stop("remote")
         if (hold := values.get("hold_request")) is not None:
             self.model.hold() if hold else self.model.take_back_hold()
         if values.get("resume_request"):
+            self._witness("resume", at_s)
             self.model.resume()
 
     def _set_registers(self, address: int, cells: Sequence[int]) -> None:
@@ -179,7 +200,7 @@ class LittleDonkeyUnit:
         elif name == "route_id":
             self._route_id = int(value)
 
-    def _command(self, address: int, cells: Sequence[int]) -> None:
+    def _command(self, address: int, cells: Sequence[int], at_s: float) -> None:
         sent = struct.pack(f">{len(cells)}H", *cells)
         whole = address == self._command_at and address + len(cells) == self._command_end
         if not whole or crc16(sent[:-2]) != cells[-1]:
@@ -190,13 +211,21 @@ class LittleDonkeyUnit:
         self._last_command = number
         if number in self._taken:
             return
-        self._taken[number] = (code, self._perform(code, first))
+        name = next((action.name for action in self._bank.map.actions if action.code == code), "")
+        self._witness(name, at_s)
+        self._taken[number] = (code, self._perform(name, first))
         self.performed.append(number)
+        self.acts.append((at_s, name))
         while len(self._taken) > _REMEMBERED:
             self._taken.popitem(last=False)
 
-    def _perform(self, code: int, argument: int) -> str:
-        name = next((action.name for action in self._bank.map.actions if action.code == code), "")
+    def _witness(self, name: str, at_s: float) -> None:
+        """Note what sets it going against a stop of which it has told, long enough ago to be known."""
+        said_s = self._said_latched_s
+        if name in _SETS_GOING and self.model.reset_pending and said_s is not None and at_s - said_s > _KNOWN_AFTER_S:
+            self.against_stop.append((at_s, name))
+
+    def _perform(self, name: str, argument: int) -> str:
         return self._acts[name](argument) if name in self._acts else "unknown_code"
 
     # What is shown

@@ -113,7 +113,7 @@ class RigctldSim:
     def _key(self, _side: Side, words: list[str]) -> Outcome:
         if words[0] not in ("0", "1", "2", "3"):
             return INVALID, []
-        self.model.keyed = words[0] != "0"
+        self.model.key(words[0] != "0")
         return DONE, []
 
     def _keyed(self, _side: Side, _words: list[str]) -> Outcome:

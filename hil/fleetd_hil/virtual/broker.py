@@ -29,7 +29,7 @@ class _Message:
 
 @dataclass(eq=False)
 class MemoryBroker:
-    """Call `serve` once; then `away` and `mute` may be set at any time."""
+    """Let it `come`; then it may `go` again, and `mute` and `hung` may be set at any time."""
 
     port: int
     """Where it listens; 0 finds a free one and keeps it."""
@@ -38,6 +38,8 @@ class MemoryBroker:
     retained: dict[str, bytes] = field(default_factory=dict)
     mute: bool = False
     """Hears, and acknowledges nothing."""
+    hung: bool = False
+    """Connections stand and are let in, and all that comes over them is lost."""
     _clients: dict[_Client, None] = field(default_factory=dict)  # in the order in which they came
     _server: asyncio.Server | None = None
 
@@ -54,6 +56,14 @@ class MemoryBroker:
             self._server = None
         for client in list(self._clients):
             client.abort()
+
+    def wake(self) -> None:
+        """Heed everybody again; who spoke to it while it hung has to begin anew."""
+        self.mute = False
+        if self.hung:
+            self.hung = False
+            for client in list(self._clients):
+                client.abort()
 
     def publish(self, topic: str, payload: bytes) -> None:
         """As some client would; nobody keeps it for those who are not connected."""
@@ -107,6 +117,8 @@ class _Client(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        if self._broker.hung:
+            return
         self._unread += data
         for first, body in self._packets():
             self._answer(first, _Body(body))
