@@ -45,6 +45,8 @@ class ControlStep(Settings):
     body: dict[str, Any] = Field(default_factory=dict)
     refused: str = ""
     """The rule by which it must be refused; left out, it must be taken."""
+    either: bool = False
+    """It may be taken or refused."""
 
 
 class WriteStep(Settings):

@@ -11,6 +11,8 @@ from typing import Any
 from fleetd.clock import Clock, parse_utc
 from fleetd_hil.scenario.quantities import Condition
 
+AGE = "age_s"
+"""How a condition names the age that a reading had when it came."""
 _BY_LAST = {kind: kind for kind in ("reading", "result", "event", "contact", "frame")}
 
 
@@ -42,7 +44,7 @@ class Heard:
         for step in path.split("."):
             found = found.get(step) if isinstance(found, dict) else None
         if found is None and self.kind == "reading":
-            found = self.age_s if path == "age_s" else self.body.get("values", {}).get(path)
+            found = self.age_s if path == AGE else self.body.get("values", {}).get(path)
         return found
 
     def fits(self, conditions: list[Condition]) -> bool:

@@ -187,7 +187,8 @@ class Player:
             f"refused: {wish.refused}" if wish.refused else "taken"
         )
         held = rule == wish.refused if wish.refused else status < 400
-        self._asked.append(Finding(words, held, f"answered with {status} {rule}".rstrip()))
+        if not wish.either:
+            self._asked.append(Finding(words, held, f"answered with {status} {rule}".rstrip()))
 
     def _note_body(self, device: str, action: str, life_s: float, body: dict[str, Any]) -> None:
         command_id = str(body.get("id") or f"asked for at {self.after_s:.3f} s")

@@ -13,6 +13,7 @@ from fleetd.registers.loader import load_map
 from fleetd.registers.model import RegisterMap
 from fleetd_hil import catalogue
 from fleetd_hil.scenario.model import KINDS, Expectation
+from fleetd_hil.scenario.observer import AGE
 from fleetd_hil.scenario.quantities import Condition
 from fleetd_hil.scenario.world import sim_name
 
@@ -67,7 +68,7 @@ class Vocabulary:
 
     def _value_fault(self, device: str, name: str) -> str:
         known = self.values.get(device)
-        if known is None or name in known:
+        if known is None or name in known or name == AGE:
             return ""
         return f"readings of {device} have no {name!r}; they have {', '.join(sorted(known))}"
 
