@@ -27,8 +27,8 @@ from fleetd_hil.explore.sky import compose_sky
 from fleetd_hil.explore.story import Storyteller
 from fleetd_hil.explore.trial import DEADLINE_S, DIED, ENDED, Failed, Stable, first_ready
 from fleetd_hil.line import FAULTS as LINE_FAULTS
-from fleetd_hil.scenario.script import read_script
 from fleetd_hil.scenario.run import play
+from fleetd_hil.scenario.script import read_script
 
 
 def read(case: Case, folder: Path) -> None:
