@@ -55,6 +55,10 @@ def serve(
         typer.Option(help="pty, pty:/stable/name, tcp://127.0.0.1:0 (port 0: any), or modbus+rtuovertcp://…"),
     ] = "pty",
     count: Annotated[int, typer.Option(min=1, max=247, help="Modbus: as many units, numbered from 1.")] = 1,
+    lines: Annotated[
+        int,
+        typer.Option(min=1, max=1000, help="As many of them, each behind a port of its own: `links` in the JSON line."),
+    ] = 1,
     others: Annotated[
         list[str] | None,
         typer.Option("--with", help="Modbus: SIM@UNIT, another on the same line; may be repeated."),
@@ -77,7 +81,9 @@ def serve(
     """
     from fleetd_hil.serve import Order, serve_until_told
 
-    order = Order(sim, link, count, others or (), fault or (), options or (), from_stdin, seed, baud, parity.value)
+    order = Order(
+        sim, link, count, others or (), fault or (), options or (), from_stdin, seed, baud, parity.value, lines
+    )
     for violation in asyncio.run(serve_until_told(order, parse_clock(clock), typer.echo)):
         typer.echo(f"{sim}: against the rules: {violation}", err=True)
 

@@ -18,7 +18,6 @@ from fleetd.errors import ConfigError
 from fleetd_hil import catalogue
 from fleetd_hil.bench import Bench
 from fleetd_hil.line import Pace
-from fleetd_hil.ports import Port
 from fleetd_hil.sim import Sim
 
 _TCP = re.compile(r"^(?P<scheme>tcp|modbus\+tcp|modbus\+rtuovertcp)://(?P<host>[^:/]+):(?P<port>\d{1,5})$")
@@ -39,6 +38,7 @@ class Order:
     seed: int = 0
     baud: int = 9600
     parity: str = "N"
+    lines: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def parse_others(texts: Sequence[str]) -> dict[int, str]:
 
 
 async def serve_until_told(order: Order, clock: Clock, say: Callable[[str], None]) -> Collection[str]:
-    """Serve until SIGTERM or SIGINT; `say` one JSON line with the link once the sim can be reached.
+    """Serve until SIGTERM or SIGINT; `say` one JSON line with the link, or all links, once the sim can be reached.
 
     Returns what the sim saw that no well-behaved driver does. Raises ConfigError.
     """
@@ -99,25 +99,28 @@ async def serve_until_told(order: Order, clock: Clock, say: Callable[[str], None
     others = parse_others(order.others)
     options = catalogue.read_options([order.sim, *others.values()], order.options)
     bus = catalogue.Bus("rtu" if place.rtu else "tcp", order.count, others)
-    sim = catalogue.build(order.sim, options, order.seed, bus)
+    if order.lines > 1 and (place.link is not None or place.port):
+        raise ConfigError("--lines are reached each at a place of its own: leave it pty, or tcp://127.0.0.1:0")
+    sims = [catalogue.build(order.sim, options, order.seed + line, bus) for line in range(order.lines)]
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     async with Bench.open(clock, seed=order.seed) as bench:
-        port = await _put(bench, sim, place, order)
+        links = [await _put(bench, sim, place, order) for sim in sims]
         for spec in order.faults:
-            bench.inject(sim, spec)
-        link = f"{place.url_scheme(modbus=bool(sim.units))}://{port.address}"
-        say(json.dumps({"sim": order.sim, "link": link, "units": list(sim.units)}))
+            for sim in sims:
+                bench.inject(sim, spec)
+        more = {"links": links} if len(links) > 1 else {}
+        say(json.dumps({"sim": order.sim, "link": links[0], "units": list(sims[0].units), **more}))
         async with asyncio.TaskGroup() as tasks:
-            obeying = tasks.create_task(_obey(bench, sim), name="stdin") if order.from_stdin else None
+            obeying = tasks.create_task(_obey(bench, sims), name="stdin") if order.from_stdin else None
             await told.wait()
             if obeying is not None:
                 obeying.cancel()
-    return sim.violations
+    return [violation for sim in sims for violation in sim.violations]
 
 
-async def _obey(bench: Bench, sim: Sim) -> None:
+async def _obey(bench: Bench, sims: Sequence[Sim]) -> None:
     """Take faults from standard input until it ends: each line a fault to inject, or `clear NAME`."""
     words = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -125,7 +128,8 @@ async def _obey(bench: Bench, sim: Sim) -> None:
     )
     try:
         while line := (await words.readline()).decode(errors="replace"):
-            _inject_or_clear(bench, sim, line.strip())
+            for sim in sims:
+                _inject_or_clear(bench, sim, line.strip())
     finally:
         transport.close()
 
@@ -141,7 +145,10 @@ def _inject_or_clear(bench: Bench, sim: Sim, line: str) -> None:
         typer.echo(f"fleethil: {error}", err=True)
 
 
-async def _put(bench: Bench, sim: Sim, place: Place, order: Order) -> Port:
+async def _put(bench: Bench, sim: Sim, place: Place, order: Order) -> str:
+    """Where it is reached, as a link URL."""
     if place.on_pty:
-        return await bench.pty(sim, Pace.of(order.baud, order.parity, rtu=bool(sim.units)), link=place.link)
-    return await bench.tcp(sim, host=place.host, port=place.port)
+        port = await bench.pty(sim, Pace.of(order.baud, order.parity, rtu=bool(sim.units)), link=place.link)
+    else:
+        port = await bench.tcp(sim, host=place.host, port=place.port)
+    return f"{place.url_scheme(modbus=bool(sim.units))}://{port.address}"

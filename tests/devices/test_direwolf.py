@@ -15,10 +15,13 @@ import afsk
 import pytest
 from tncs import connected
 
+from fleetd.clock import SystemClock
 from fleetd.devices import TncFrame
 from fleetd.downlink import ax25
 from fleetd.downlink.ax25 import Address, Digipeater, UiFrame, Use
 from fleetd_drivers.kiss.driver import Kiss
+from fleetd_hil.bench import Bench
+from fleetd_hil.sims.kiss import KissSim
 
 pytestmark = pytest.mark.xdist_group("direwolf")
 WITHIN_S = 20.0
@@ -98,6 +101,38 @@ async def test_direwolf_transmits_what_we_send_and_names_it(tmp_path: Path) -> N
                     assert line, "Dire Wolf ended"
             finally:
                 feeding.cancel()
+
+
+@pytest.mark.peer("kissutil")
+async def test_direwolfs_kiss_client_hears_and_sends_through_our_tnc() -> None:
+    """`kissutil` takes our sim for a TNC: what it hears is shown in its words, what it is given goes on the air."""
+    sim, clock = KissSim(), SystemClock()
+    async with Bench.open(clock) as bench:
+        host, _, port = (await bench.tcp(sim)).address.rpartition(":")
+        process = await asyncio.create_subprocess_exec(
+            *("kissutil", "-h", host, "-p", port),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(b"[0] GROUND-1>TMALL-11:up we go\n")
+            await process.stdin.drain()
+            async with asyncio.timeout(WITHIN_S):
+                while not sim.sent:  # noqa: ASYNC110  # a sim has no event for it
+                    await asyncio.sleep(0.01)
+                sim.hear(ax25.encode(FRAMES[0]), clock.monotonic())
+                while b"[0] TMALL-11>CQ:beacon 1" not in (line := await process.stdout.readline()):
+                    assert line, "kissutil ended"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
+        [(on_port, frame)] = sim.sent
+        assert (on_port, ax25.decode(frame).info) == (0, b"up we go")
+        assert not sim.violations
 
 
 async def _silence(process: asyncio.subprocess.Process) -> None:

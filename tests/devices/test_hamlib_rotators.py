@@ -37,6 +37,12 @@ class Referee:
     shown_deg: float
     sets: bytes
     """What Hamlib 4.5.4 writes to turn to 200 and 30 degrees, as seen on the wire."""
+    level: bool = False
+    """Knows no elevation."""
+
+    def at(self, azimuth_deg: float, elevation_deg: float) -> tuple[float, float]:
+        """A direction, as far as it goes."""
+        return azimuth_deg, 0.0 if self.level else elevation_deg
 
     def __str__(self) -> str:
         return f"{self.model}-{self.sim}"
@@ -48,6 +54,7 @@ REFEREES = (
     Referee(602, "gs232a", 9600, 1.0, b"W200 030\r"),
     Referee(603, "gs232b", 9600, 1.0, b"W200 030\r"),
     Referee(901, "spid-rot2", 600, 0.5, b"W1120\x020780\x02\x2f "),
+    Referee(902, "spid-rot1", 1200, 1.0, b"W5600\x00\x00\x00\x00\x00\x00\x2f ", level=True),
     Referee(903, "spid-md01", 9600, 0.5, b"W1120\x020780\x02\x2f "),
 )
 
@@ -76,12 +83,14 @@ async def test_hamlib_points_and_reports_where_the_sim_stands(referee: Referee) 
         feed = sim.feed  # type: ignore[attr-defined]
         sim.attach = lambda: lambda data, at_s: heard.append(data) or feed(data, at_s)  # type: ignore[method-assign]
         port = (await bench.pty(sim, Pace.of(referee.baud))).address
-        assert await rotctl(referee, port, "p") == (12.0, 5.0)
-        await rotctl(referee, port, "P", "200", "30")
+        assert await rotctl(referee, port, "p") == referee.at(12.0, 5.0)
+        await rotctl(referee, port, "P", "200", "0" if referee.level else "30")
         async with asyncio.timeout(10):
-            while await rotctl(referee, port, "p") != (200.0, 30.0):
+            while await rotctl(referee, port, "p") != referee.at(200.0, 30.0):
                 pass
-        assert standing(model) == pytest.approx((200.0, 30.0), abs=0.5)  # shown rounded, perhaps before it rests
+        assert referee.at(*standing(model)) == pytest.approx(
+            referee.at(200.0, 30.0), abs=0.5
+        )  # shown rounded, perhaps before it rests
         assert referee.sets in b"".join(heard)
         assert [what for what in sim.violations if "it needs 2 s" not in what] == []
 
@@ -93,7 +102,7 @@ async def test_hamlib_stops_the_sim_in_mid_move(referee: Referee) -> None:
         sim = catalogue.build(referee.sim, SLOW, 0, catalogue.Bus("rtu"))
         model: RotatorModel = sim.model  # type: ignore[attr-defined]
         port = (await bench.pty(sim, Pace.of(referee.baud))).address
-        await rotctl(referee, port, "P", "200", "30")
+        await rotctl(referee, port, "P", "200", "0" if referee.level else "30")
         await asyncio.sleep(0.05)
         await rotctl(referee, port, "S")
         await asyncio.sleep(0.05)
@@ -102,5 +111,31 @@ async def test_hamlib_stops_the_sim_in_mid_move(referee: Referee) -> None:
                 pass
         assert first == again
         assert 12.0 < standing(model)[0] < 200.0
-        for shown, true in zip(first, standing(model), strict=True):
+        for shown, true in zip(first, referee.at(*standing(model)), strict=True):
             assert abs(shown - true) <= referee.shown_deg / 2 + 1e-6
+
+
+@pytest.mark.peer("rotctl")
+async def test_hamlib_works_our_server_as_it_does_its_own() -> None:
+    """`rotctl -m 2` is Hamlib's client of `rotctld`; it reads the whole state before it asks for anything."""
+
+    async def ask(*words: str) -> tuple[int | None, bytes]:
+        process = await asyncio.create_subprocess_exec(
+            *("rotctl", "-m", "2", "-r", port, *words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        said, complained = await process.communicate()
+        return process.returncode, said + complained
+
+    async with Bench.open(SystemClock()) as bench:
+        sim = catalogue.build("rotctld", QUICK, 0, catalogue.Bus("tcp"))
+        port = (await bench.tcp(sim)).address
+        assert await ask("p") == (0, b"12.00\n5.00\n")
+        assert await ask("P", "200", "30") == (0, b"")
+        async with asyncio.timeout(10):
+            while await ask("p") != (0, b"200.00\n30.00\n"):
+                pass
+        assert (await ask("S"))[0] == 0
+        code, said = await ask("P", "460", "30")
+        assert code
+        assert b"max=450.00" in said  # it knows our limits
+        assert not sim.violations

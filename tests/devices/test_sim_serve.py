@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import struct
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,14 +26,14 @@ START = "2026-11-11T12:00:00Z"
 
 
 @asynccontextmanager
-async def fleethil(*words: str) -> AsyncIterator[dict[str, Any]]:
+async def fleethil(*words: str, within_s: float = 20) -> AsyncIterator[dict[str, Any]]:
     """`fleethil serve` with these words, once ready; it must end with 0 on SIGTERM and have said nothing more."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "fleetd_hil.cli", "serve", *words, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(within_s):
             yield json.loads(await process.stdout.readline())
         process.send_signal(signal.SIGTERM)
         rest, _ = await process.communicate()
@@ -101,6 +102,34 @@ async def test_twenty_robots_on_one_port_and_three_on_a_bus_with_the_weather() -
         assert ready["units"] == [1, 2, 3, 10]
 
 
+async def ask_all(link: str, units: int) -> int:
+    """Ask every unit of one Modbus TCP port for its map's identity; how many gave it."""
+    host, _, port = link.removeprefix("modbus+tcp://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        for unit in range(1, units + 1):
+            writer.write(struct.pack(">HHHBBHH", unit, 0, 6, unit, 4, 0, 1))
+        answers = [await reader.readexactly(11) for _ in range(units)]
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    return sum(answer[7:] == b"\x04\x02LD" and answer[6] == unit for unit, answer in enumerate(answers, 1))
+
+
+@pytest.mark.parametrize(
+    ("lines", "units"),
+    [(3, 5), pytest.param(50, 200, marks=[pytest.mark.slow, pytest.mark.timeout(180)], id="10,000 robots")],
+)
+async def test_one_process_carries_many_lines_of_robots(lines: int, units: int) -> None:
+    words = ("little-donkey", "--link", "tcp://127.0.0.1:0", "--lines", str(lines), "--count", str(units))
+    async with fleethil(*words, within_s=120) as ready:
+        assert len(set(ready["links"])) == lines
+        assert ready["link"] == ready["links"][0]
+        async with asyncio.timeout(120):
+            answered = await asyncio.gather(*(ask_all(link, units) for link in ready["links"]))
+        assert answered == [units] * lines
+
+
 def test_list_names_sims_and_faults() -> None:
     listed = json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout)
     assert [sim["sim"] for sim in listed["sims"]] == list(catalogue.KINDS)
@@ -116,6 +145,10 @@ def test_list_names_sims_and_faults() -> None:
         (["toaster"], "unknown sim 'toaster'; known are easycomm2, "),
         (["gs232b", "--link", "usb"], "--link 'usb': write it as pty, pty:/stable/name or tcp://127.0.0.1:0"),
         (["gs232b", "--link", "tcp://127.0.0.1:99999"], "write it as"),
+        (
+            ["gs232b", "--lines", "2", "--link", "tcp://127.0.0.1:4533"],
+            "--lines are reached each at a place of its own",
+        ),
         (["gs232b", "--count", "2"], "gs232b has a line of its own"),
         (["gs232b", "--options", "slew=3"], "unknown option 'slew'; known here are azimuth_max_deg"),
         (["gs232b", "--options", "azimuth_slew_deg_s=fast"], "write it as azimuth_slew_deg_s=NUMBER"),
