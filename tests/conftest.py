@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,3 +74,34 @@ def no_leaked_descriptors(request: pytest.FixtureRequest) -> Iterator[None]:
     # The event loop's own self-pipe closes after this fixture; only more than its pair is a leak.
     if len(leaked) > 2:
         pytest.fail(f"left open: {sorted(leaked)}", pytrace=False)
+
+
+def _children() -> dict[int, str]:
+    """Processes that this one has begun and not waited for: their pids and what they run."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return {}  # none at all, as nearly always
+    found = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            words = status.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # it has ended
+        if parent == os.getpid() and "resource_tracker" not in words:
+            found[int(status.parent.name)] = words
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_processes() -> Iterator[None]:
+    """Processes that a test began have ended when it ends."""
+    before = _children()
+    yield
+    for _ in range(200):  # asyncio waits for its children in threads, which may be a moment behind
+        leaked = {pid: words for pid, words in _children().items() if pid not in before}
+        if not leaked:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"left running: {leaked}", pytrace=False)

@@ -128,6 +128,9 @@ async def test_row_3_ten_thousand_flipped_bits(recorded: Path, copies: Path, cou
     assert silent == 0
 
 
+EMPTY_BYTES = 1  # SQLite takes a file of one byte for an empty one (unixFileSize in os_unix.c)
+
+
 async def cuts(recorded: Path, copy: Path, lengths: list[int]) -> None:
     """Open a copy cut at each length: no power cut does this to a file that was synced, a bad disk may."""
     whole = (recorded / schema.FILE).read_bytes()
@@ -137,7 +140,7 @@ async def cuts(recorded: Path, copy: Path, lengths: list[int]) -> None:
             rows = await all_rows(store)
             found = numbers(rows)
             assert set(found) <= set(range(RECORDS))
-            assert len(found) == RECORDS or length == 0 or told(rows), f"{length}: silent"
+            assert len(found) == RECORDS or length <= EMPTY_BYTES or told(rows), f"{length}: silent"
 
 
 async def test_row_2_a_file_cut_anywhere_starts_and_keeps_whole_pages(recorded: Path, copies: Path) -> None:

@@ -36,14 +36,33 @@ def test_row_7_by_default_it_is_left_within_30_seconds() -> None:
     assert RelaySettings(brokers=["mqtt://b"]).ack_within_s + 1.0 <= 30.0
 
 
-async def test_row_7_memory_stays_flat_at_brokers_that_never_acknowledge(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_row_7_it_is_so(tmp_path: Path, counters: Counters) -> None:
+    async with fake_broker(acknowledges=False) as mute, site(tmp_path, mute.url, before=300) as one:
+        await one.until(lambda: mute.connections == 1)
+        began_s = asyncio.get_running_loop().time()
+        await one.until(lambda: mute.connections == 2)
+        took_s = asyncio.get_running_loop().time() - began_s
+    counters(reconnected_after_s=round(took_s, 1))
+    assert took_s <= 30.0
+
+
+@pytest.mark.parametrize(
+    "connections", [3, pytest.param(31, marks=[pytest.mark.slow, pytest.mark.timeout(600)])], ids=["some", "10 minutes"]
+)
+async def test_row_7_memory_stays_flat_at_brokers_that_never_acknowledge(
+    tmp_path: Path, counters: Counters, connections: int
+) -> None:
+    """As many connections as ten minutes have, at twenty seconds each."""
     async with (
         fake_broker(acknowledges=False) as mute,
         site(tmp_path, mute.url, before=2000, ack_within_s=1.0) as one,
     ):
         await one.until(lambda: bool(mute.heard))
         before_mib = rss_mib()
-        await one.until(lambda: mute.connections >= 3)
+        await one.until(lambda: mute.connections >= connections)
+        counters(connections=connections, memory_mib=round(rss_mib() - before_mib, 1))
         assert rss_mib() - before_mib <= 10
         assert one.store.outbox.tally.acked == 0
         assert one.store.outbox.tally.backlog >= 2000

@@ -211,3 +211,11 @@ class Sessions(RuleBasedStateMachine):
 
 Sessions.TestCase.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
 TestSessions = Sessions.TestCase
+
+
+class ManySessions(Sessions):
+    """The same, for longer."""
+
+
+ManySessions.TestCase.settings = settings(max_examples=1_500, stateful_step_count=50, deadline=None)
+TestManySessions = pytest.mark.timeout(900)(pytest.mark.slow(ManySessions.TestCase))
