@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 from fleetd.errors import ElementsError
-from fleetd.orbit import omm, tle
+from fleetd.orbit import ommjson, ommlines, ommxml, tle
 from fleetd.orbit.elementset import ElementSet
+from fleetd.orbit.omm import Parse
 
 __all__ = ["MAX_BYTES", "ElementSet", "parse_elements", "read_elements"]
 
@@ -61,25 +62,25 @@ def _too_large(name: str) -> ElementsError:
     return ElementsError(f"{name}: is larger than {MAX_BYTES // 1024**2} MB; is this a file of elements?")
 
 
-def _format(text: str, name: str) -> omm.Parse:
+def _format(text: str, name: str) -> Parse:
     """The parser for this content, judged by its first characters. Raises ElementsError."""
     start = text.lstrip()[:2000]
     head = start.lower()
     if not head:
         raise ElementsError(f"{name}: is empty")
     if head[0] in "[{":
-        return omm.parse_json
+        return ommjson.parse_json
     if head.startswith("<"):
         if "<html" in head or "<!doctype html" in head:
             raise ElementsError(
                 f"{name}:1: is a web page (HTML), not elements: the address may be wrong or the server refused"
             )
-        return omm.parse_xml
+        return ommxml.parse_xml
     first_line = start.splitlines()[0]
     if first_line.replace(" ", "").upper().startswith("CCSDS_OMM_VERS="):
-        return omm.parse_kvn
+        return ommlines.parse_kvn
     if "," in first_line and "NORAD_CAT_ID" in first_line.upper():
-        return omm.parse_csv
+        return ommlines.parse_csv
     if any(line[:2] in ("1 ", "2 ") for line in start.splitlines()[:3]):
         return tle.parse
     raise ElementsError(f"{name}:1: is neither OMM (JSON, CSV, XML, KVN) nor TLE: it begins with {first_line[:32]!r}")

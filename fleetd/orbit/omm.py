@@ -1,19 +1,16 @@
-"""Orbit Mean-Elements Messages (CCSDS 502.0) in JSON, CSV, XML and KVN, from text to `ElementSet`.
+"""Orbit Mean-Elements Messages (CCSDS 502.0): from the named texts of one message to a checked `ElementSet`.
 
-One function a format turns text into rows of named texts with their lines; one common function turns a row into a
-checked set. Publishers differ (numbers or strings, epochs with or without fraction, 'Z', a space, day of year): all
-these spellings mean the same here. Units and theories other than those of published elements are refused, not guessed.
+Publishers differ (numbers or strings, epochs with or without fraction, 'Z', a space, day of year): all these spellings
+mean the same here. Units and theories other than those of published elements are refused, not guessed. How the texts
+are found is each format's own: `ommjson`, `ommxml`, and `ommlines` for CSV and KVN.
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
-from xml.parsers import expat
+from typing import NoReturn
 
 from fleetd.errors import ElementsError
 from fleetd.orbit.elementset import ElementSet
@@ -47,10 +44,9 @@ _EPOCH = re.compile(
     re.ASCII,
 )
 _DESIGNATOR = re.compile(r"\d{4}-\d{3}[A-Z]{1,3}", re.ASCII)
-_KVN_LINE = re.compile(r"\s*(?P<key>[A-Za-z0-9_]+)\s*=\s*(?P<value>.*?)\s*(?:\[(?P<unit>[^\]]*)\])?\s*")
 
 
-class _Row:
+class Row:
     """The texts of one message by upper-case name, with the line and the unit of each where they are known."""
 
     def __init__(self, name: str, line: int) -> None:
@@ -83,7 +79,8 @@ class _Row:
         raise ElementsError(f"{self.name}:{self._lines.get(field, self.line)}: {field}: {what}")
 
 
-def _element_set(row: _Row) -> ElementSet:
+def element_set(row: Row) -> ElementSet:
+    """The set that a message holds, every field checked. Raises ElementsError."""
     for field, allowed in _FIXED.items():
         if row.text(field) and row.text(field).upper() not in allowed:
             row.fault(field, f"is {row.text(field)[:32]!r}, only {' or '.join(allowed)} can be used")
@@ -100,7 +97,7 @@ def _element_set(row: _Row) -> ElementSet:
     )
 
 
-def _number(row: _Row, field: str, unit: str) -> float:
+def _number(row: Row, field: str, unit: str) -> float:
     text = row.text(field)
     if not text:
         if field in _OPTIONAL:
@@ -113,7 +110,7 @@ def _number(row: _Row, field: str, unit: str) -> float:
     return float(text)
 
 
-def _catalogue_number(row: _Row) -> int:
+def _catalogue_number(row: Row) -> int:
     text = row.text("NORAD_CAT_ID")
     if not text:
         row.fault("NORAD_CAT_ID", "is missing; without it nobody knows whose orbit this is")
@@ -122,13 +119,13 @@ def _catalogue_number(row: _Row) -> int:
     return int(text)
 
 
-def _designator(row: _Row) -> str:
+def _designator(row: Row) -> str:
     """The international designator; publishers write 'UNKNOWN', 'N/A' or nothing where there is none."""
     text = row.text("OBJECT_ID").upper()
     return text if _DESIGNATOR.fullmatch(text) else ""
 
 
-def _epoch(row: _Row) -> datetime:
+def _epoch(row: Row) -> datetime:
     text = row.text("EPOCH")
     match = _EPOCH.fullmatch(text)
     if match is None:
@@ -146,174 +143,3 @@ def _epoch(row: _Row) -> datetime:
     if when.year != parts["year"]:
         row.fault("EPOCH", f"is {text[:40]!r}, which no calendar has: the year has no such day")
     return when + timedelta(microseconds=round(float(match["fraction"] or 0) * 1e6))
-
-
-def parse_json(text: str, name: str) -> Iterator[tuple[int, ElementSet]]:
-    """One object, or an array of them, as CelesTrak and Space-Track serve. Raises ElementsError."""
-    # The texts of numbers are kept: what a digit string means is decided in one place for all formats.
-    decoder = json.JSONDecoder(object_pairs_hook=_Pairs, parse_float=str, parse_int=str, parse_constant=str)
-    lines = _LineCounter(text)
-    for start, value in _json_values(text, name, decoder):
-        line = lines.at(start)
-        if not isinstance(value, _Pairs):
-            raise ElementsError(f"{name}:{line}: an object with the fields of an element set is needed here")
-        row = _Row(name, line)
-        for key, field in value:
-            where = lines.of_key(start, key)
-            if isinstance(field, list):
-                raise ElementsError(f"{name}:{where}: {key[:40]}: is a list or an object, a number or text is needed")
-            row.put(key.upper(), "" if field is None else str(field), where)
-        yield line, _element_set(row)
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """A JSON object as its pairs, so that a key given twice is seen."""
-
-
-class _LineCounter:
-    """Line numbers of rising offsets in a text, each stretch counted once."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._offset = 0
-        self._line = 1
-
-    def at(self, offset: int) -> int:
-        self._line += self._text.count("\n", self._offset, offset)
-        self._offset = offset
-        return self._line
-
-    def of_key(self, start: int, key: str) -> int:
-        """The line of a key of the object that begins at `start`, or of that object where it cannot be found."""
-        at = self._text.find(json.dumps(key), start)
-        return self._line + (self._text.count("\n", start, at) if at >= 0 else 0)
-
-
-def _json_values(text: str, name: str, decoder: json.JSONDecoder) -> Iterator[tuple[int, Any]]:
-    """Each value of the outermost array, or the one value that there is, with its offset."""
-    space = re.compile(r"[ \t\r\n]*")
-    at = _skip(space, text, 0)
-    array = text.startswith("[", at)
-    at = _skip(space, text, at + array)
-    if array and text.startswith("]", at):
-        return
-    while True:
-        start = at
-        try:
-            value, at = decoder.raw_decode(text, start)
-        except json.JSONDecodeError as error:
-            raise ElementsError(f"{name}:{error.lineno}: is no whole JSON: {error.msg}; is it truncated?") from None
-        except RecursionError:
-            line = text.count("\n", 0, start) + 1
-            raise ElementsError(f"{name}:{line}: is nested too deeply; an array of flat objects is needed") from None
-        yield start, value
-        at = _skip(space, text, at)
-        if not array or not text.startswith(",", at):
-            break
-        at = _skip(space, text, at + 1)
-    end = _skip(space, text, at + 1) if array and text.startswith("]", at) else at
-    if (array and end == at) or end != len(text):
-        line = text.count("\n", 0, at) + 1
-        raise ElementsError(f"{name}:{line}: is no whole JSON: {text[at : at + 12]!r} after a set; is it truncated?")
-
-
-def _skip(space: re.Pattern[str], text: str, at: int) -> int:
-    match = space.match(text, at)
-    return match.end() if match else at
-
-
-def parse_csv(text: str, name: str) -> Iterator[tuple[int, ElementSet]]:
-    """A header line of field names, then a line for each set. Raises ElementsError."""
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    try:
-        header = [field.strip().upper() for field in next(reader)]
-        for cells in reader:
-            line = reader.line_num
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise ElementsError(
-                    f"{name}:{line}: has {len(cells)} fields, the header has {len(header)}: is it truncated?"
-                )
-            row = _Row(name, line)
-            for field, cell in zip(header, cells, strict=True):
-                row.put(field, cell, line)
-            yield line, _element_set(row)
-    except csv.Error as error:
-        raise ElementsError(f"{name}:{reader.line_num}: is no valid CSV: {error}") from None
-
-
-def parse_kvn(text: str, name: str) -> Iterator[tuple[int, ElementSet]]:
-    """`KEY = value [unit]` lines; each CCSDS_OMM_VERS begins a message. Raises ElementsError."""
-    row: _Row | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
-        comment = re.match(r"\s*COMMENT(?:\s+(.*))?$", line)
-        match = _KVN_LINE.fullmatch(line)
-        if not line.strip():
-            continue
-        if match and match["key"].upper() == "CCSDS_OMM_VERS":
-            if row:
-                yield row.line, _element_set(row)
-            row = _Row(name, number)
-        if row is None:
-            raise ElementsError(f"{name}:{number}: a message begins with CCSDS_OMM_VERS, found {line[:32]!r}")
-        if comment:
-            row.put("COMMENT", comment[1] or "", number)
-        elif match:
-            row.put(match["key"].upper(), match["value"], number, match["unit"] or "")
-        else:
-            raise ElementsError(f"{name}:{number}: is no 'KEY = value' line: {line[:32]!r}")
-    if row:
-        yield row.line, _element_set(row)
-
-
-def parse_xml(text: str, name: str) -> Iterator[tuple[int, ElementSet]]:
-    """An <omm>, or an <ndm> of several; each <segment> is a set. Raises ElementsError."""
-    rows = _XmlRows(name)
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = rows.start
-    parser.CharacterDataHandler = rows.text
-    parser.EndElementHandler = rows.end
-    # Entities, the one known way to attack a parser that builds no tree, need a document type.
-    parser.StartDoctypeDeclHandler = rows.refuse_doctype
-    rows.line = lambda: parser.CurrentLineNumber
-    try:
-        parser.Parse(text, True)
-    except expat.ExpatError as error:
-        raise ElementsError(f"{name}:{error.lineno}: is no whole XML: {error}; is it truncated?") from None
-    for row in rows.whole:
-        yield row.line, _element_set(row)
-
-
-class _XmlRows:
-    """Gathers the leaves of each <segment>, as expat meets them."""
-
-    def __init__(self, name: str) -> None:
-        self.whole: list[_Row] = []
-        self.line: Callable[[], int] = lambda: 0
-        self._name = name
-        self._row: _Row | None = None
-        self._leaf: tuple[str, int, str] | None = None
-        self._text = ""
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        tag = tag.rpartition(":")[2]
-        if tag == "segment":
-            self._row = _Row(self._name, self.line())
-        self._leaf, self._text = (tag, self.line(), attributes.get("units", "")), ""
-
-    def text(self, text: str) -> None:
-        self._text += text
-
-    def end(self, tag: str) -> None:
-        tag = tag.rpartition(":")[2]
-        if self._leaf and self._leaf[0] == tag and self._row:
-            self._row.put(tag.upper(), self._text, self._leaf[1], self._leaf[2])
-        self._leaf = None
-        if tag == "segment" and self._row:
-            self.whole.append(self._row)
-            self._row = None
-
-    def refuse_doctype(self, *_: object) -> None:
-        raise ElementsError(f"{self._name}:{self.line()}: declares a document type; element messages have none")
