@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from fleetd.contact.antenna import Antenna
+from fleetd.contact.axis import Axes
 from fleetd.contact.booking import Candidate, Contact, ContactView, Explanation, view
 from fleetd.contact.contactsite import ContactSite
 from fleetd.contact.diary import Diary
@@ -48,6 +49,7 @@ class Contacts:
         self._planning = False
         self._running: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._search_due_s = float("-inf")
+        self._axes = self._turnable()
         self._news = News(hub, progress.clock, site.settings.announce_s)
 
     # What is known
@@ -123,7 +125,8 @@ class Contacts:
             while True:
                 # A minute as people count it, since a search takes as long however fast the clock runs.
                 self._progress.beat("contacts")
-                if self._clock.monotonic() >= self._search_due_s:
+                # A controller that has just answered may turn less far than the site file says.
+                if self._clock.monotonic() >= self._search_due_s or self._axes != self._turnable():
                     await self._search()
                 if self._diary.stages != self._stages():  # somebody has locked or unlocked an antenna
                     self._replan()
@@ -135,6 +138,7 @@ class Contacts:
 
     async def _search(self) -> None:
         self._search_due_s = self._clock.monotonic() + self._site.settings.replan_every_s
+        self._axes = self._turnable()
         now = self._clock.now()
         end = now + timedelta(hours=self._site.settings.look_ahead_h)
         satellites = list(self._satellites.values())
@@ -148,8 +152,11 @@ class Contacts:
         found = candidates_of(satellites, self._site.outlook, start, end)
         return with_prospects(found, self._site.outlook.station, reaches)
 
+    def _turnable(self) -> dict[str, Axes]:
+        return {name: antenna.axes for name, antenna in self._site.antennas.items()}
+
     def _reaches(self) -> dict[str, Reach]:
-        return {name: Reach(antenna.axes, antenna.settings.mask) for name, antenna in self._site.antennas.items()}
+        return {name: Reach(axes, self._site.antennas[name].settings.mask) for name, axes in self._turnable().items()}
 
     def _stages(self) -> tuple[Stage, ...]:
         spacing_s = self._site.settings.spacing_s

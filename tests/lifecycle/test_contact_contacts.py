@@ -19,6 +19,7 @@ from fleetd.contact.diary import Diary
 from fleetd.contact.planner import Stage
 from fleetd.contact.settings import ContactsSettings
 from fleetd.contact.sky import Outlook, Satellite, candidates_of, chart_of, passes_of
+from fleetd.devices import RotatorLimits
 from fleetd.errors import Refusal
 from fleetd.orbit.horizon import HorizonMask
 from fleetd.orbit.passes import Station
@@ -147,6 +148,16 @@ async def test_new_elements_leave_a_running_contact_alone_and_do_not_double_it()
         await here.until(lambda: bool(here.contacts.recent), step_s=60)
         assert here.made.report().elements_hash == ELEMENTS.hash
         assert first.id not in [each.id for each in here.contacts.booked]
+
+
+async def test_what_the_controller_turns_less_than_the_site_says_is_planned_for_at_once() -> None:
+    async with site() as here:
+        low = [each for each in here.contacts.booked if each.max_elevation_deg < 60]
+        assert low
+        here.made.antenna.interlock.controller = RotatorLimits(0.0, 450.0, 60.0, 90.0, 1.0)
+        await here.made.advance(1.0)
+        await here.eventually(lambda: not {each.id for each in low} & {each.id for each in here.contacts.booked})
+        assert "dish can look at it for 0 s" in here.contacts.explain(low[0].id).reason
 
 
 async def test_the_end_of_the_daemon_breaks_off_and_leaves_the_antenna_stopped() -> None:
