@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from farend import Kind, connected, far_end
 from rotators import KINDS, Seat, on_bench
 
 from fleetd.clock import SystemClock
-from fleetd.devices import AzEl
+from fleetd.devices import AzEl, Rotator
 from fleetd.errors import DeviceError, LinkLost, ReplyTimeout
 from fleetd_hil.sim import Answer
 
@@ -152,17 +153,23 @@ async def test_random_bytes_in_place_of_answers(kind: Kind, medium: str) -> None
 
     settings = {**kind.quick, "timeout_ms" if "timeout_ms" in kind.quick else "reply_timeout_ms": 25}
     async with far_end(kind, medium, CLOCK, spoil=spoil) as far:
-        outcomes = set()
-        for _ in range(12):
+        outcomes: list[str] = []
+        while len(outcomes) < 12:
             wild.clear()
-            async with asyncio.timeout(NEVER_S), connected(kind, far.url, settings, CLOCK) as driver:
-                wild.set()
-                try:
-                    at = await driver.where()
-                except DeviceError as error:
-                    outcomes.add("two lines" if "\n" in str(error) else "error")
-                else:
-                    limits = driver.limits
-                    assert limits.azimuth_min_deg - 15 <= at.azimuth_deg <= limits.azimuth_max_deg + 15
-                    assert limits.elevation_min_deg - 15 <= at.elevation_deg <= limits.elevation_max_deg + 15
-        assert outcomes == {"error"}
+            with suppress(ReplyTimeout):  # so short a time to say who it is may be too short on a busy machine
+                async with asyncio.timeout(NEVER_S), connected(kind, far.url, settings, CLOCK) as driver:
+                    wild.set()
+                    outcomes.append(await outcome_of(driver))
+        assert set(outcomes) - {"where"} == {"error"}
+
+
+async def outcome_of(driver: Rotator) -> str:
+    """What asking where it points comes to."""
+    try:
+        at = await driver.where()
+    except DeviceError as error:
+        return "two lines" if "\n" in str(error) else "error"
+    limits = driver.limits
+    assert limits.azimuth_min_deg - 15 <= at.azimuth_deg <= limits.azimuth_max_deg + 15
+    assert limits.elevation_min_deg - 15 <= at.elevation_deg <= limits.elevation_max_deg + 15
+    return "where"
