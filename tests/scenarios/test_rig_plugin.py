@@ -140,7 +140,7 @@ def test_what_fails_says_what_was_heard_and_other_async_tests_stay_where_they_ar
         ", speed_m_s was 0.0",
         "no reading of robot-1 has battery_soc; there are battery_charge_percent",
         "the command was refused after 0.0 s: there is no place 'moon'; there are depot, library",
-        "robot-1 is quarantined: ",
+        "no reading of robot-1 was ever heard",
         "a reading of robot-1 whose speed_m_s is 0 was not to come, and came after",
         "'robot-9' is no device of the site; there are robot-1, robot-2",
         "unknown fault 'sulk'; known here are bumper",

@@ -123,12 +123,10 @@ def test_drivers_are_listed_with_what_they_are() -> None:
 
 
 def test_a_driver_that_cannot_load_is_listed_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import EntryPoint, EntryPoints
 
-    def one_broken(**_: str) -> list[EntryPoint]:
-        return [EntryPoint("spid", "no_such_module.driver:SPEC", "fleetd.drivers")]
-
-    monkeypatch.setattr("fleetd.plugins.entry_points", one_broken)
+    one_broken = EntryPoints([EntryPoint("spid", "no_such_module.driver:SPEC", "fleetd.drivers")])
+    monkeypatch.setattr("fleetd.plugins._points", lambda _group: one_broken)
     (broken,) = json.loads(fleetctl("drivers", "--json").stdout)
     assert broken["name"] == "spid"
     assert "No module named 'no_such_module'" in broken["missing"]
