@@ -11,6 +11,7 @@ import pytest
 
 from fleetd_hil.rig.messages import Wanted, alarm, contact, event, node, parse, reading, result, status
 from fleetd_hil.scenario.observer import Heard
+from fleetd_hil.scenario.shipped import copy_to
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "rig-tests.md"
 YARD = "\n".join(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[:1])
@@ -141,6 +142,7 @@ def test_what_fails_says_what_was_heard_and_other_async_tests_stay_where_they_ar
         "no reading of robot-1 has battery_soc; there are battery_charge_percent",
         "the command was refused after 0.0 s: there is no place 'moon'; there are depot, library",
         "no reading of robot-1 was ever heard",
+        "robot-1 is offline: no answer within 0.5 s",
         "a reading of robot-1 whose speed_m_s is 0 was not to come, and came after",
         "'robot-9' is no device of the site; there are robot-1, robot-2",
         "unknown fault 'sulk'; known here are bumper",
@@ -215,3 +217,24 @@ def test_a_field_that_a_message_has_not_is_refused() -> None:
     assert str(alarm("r", name="x", active=True)) == "an alarm of r whose name is x, active is True"
     assert str(result("r")) == "a result of r"
     assert parse("detail__kind__has") == ("detail.kind", "has")
+
+
+OVERHEAD = """
+from fleetd_hil.rig.messages import contact
+
+async def test_a_pass_is_worked(site, sim):
+    report = await site.expect(contact(satellite="candy-tin", outcome="worked"), within=1500)
+    assert report.value("max_pointing_error_deg") < 1.5
+    assert sim("dish-rotator").model.azimuth.position_deg > 0
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_pass_is_worked_over_a_site_of_the_shipped_scenarios(tmp_path: Path) -> None:
+    copy_to(tmp_path / "rig")
+    words = "[pytest]\nfleetd_site = rig/sites/small.yaml\nfleetd_start = 2026-11-11T03:00:00Z\n"
+    (tmp_path / "pytest.ini").write_text(words)
+    (tmp_path / "test_pass.py").write_text(OVERHEAD)
+    code, said = run(tmp_path, "-q", "-p", "no:asyncio")
+    assert (code, "1 passed" in said) == (0, True), said

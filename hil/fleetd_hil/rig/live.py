@@ -42,6 +42,7 @@ class LiveSite:
         self.observer = Observer(self.clock)
         self._stage = stage
         self._guardian = Guardian(settings, world, self.observer)
+        self._guardian.orders.grace_s *= self.clock.rate
         self._sent = 0
 
     @property
@@ -97,6 +98,7 @@ class LiveSite:
         self._exists(device)
         self._sent += 1
         step = CommandStep(device=device, action=action, args=dict(args or {}), id=id or f"command-{self._sent}")
+        self._guardian.ordered(step.id, device, action, step.expires_in)
         tell(self.broker, self.settings.site, step, issuer="rig-test")
         return step.id
 
@@ -168,6 +170,8 @@ class LiveSite:
             watching.cancel()
             await all_sent(self._stage, self.observer)
             await self._stage.leave()
+        if watching.done() and not watching.cancelled():
+            await watching  # a world that cannot be watched is no world
         self._guardian.last_look(self.after_s)
         if self._guardian.breaches:
             raise Unseen(breached(self._guardian.breaches.values()))

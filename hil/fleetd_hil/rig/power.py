@@ -12,7 +12,7 @@ from fleetd_hil.rig.live import LiveSite
 from fleetd_hil.rig.order import Order
 from fleetd_hil.rig.unseen import Unseen
 from fleetd_hil.scenario.stage import open_stage, scratch_folder
-from fleetd_hil.scenario.world import build_world
+from fleetd_hil.scenario.world import build_world, hang_sky
 from fleetd_hil.virtual.loop import VirtualLoop
 
 WITHIN_S = 600.0
@@ -74,7 +74,9 @@ class Rig:
         site = order.site
         async with open_stage(self._folder, order.site_file, order.start, order.seed, order.rate) as stage:
             stage.elements.update(order.elements)
-            live = LiveSite(site, stage, build_world(site, order.real, order.simulate, order.seed))
+            world = build_world(site, order.real, order.simulate, order.seed)
+            hang_sky(world, site, {}, order.start)
+            live = LiveSite(site, stage, world)
             async with live.alive():
                 up.set_result(live)
                 await self._leave.wait()

@@ -15,7 +15,7 @@ from fleetd.config.site import Site
 from fleetd.contact.settings import AntennaSettings
 from fleetd.downlink.orders import ORDERS
 from fleetd_hil.models.rotator import Axis, RotatorModel
-from fleetd_hil.scenario.given import Orders
+from fleetd_hil.scenario.given import Order, Orders
 from fleetd_hil.scenario.model import OrbitWish
 from fleetd_hil.scenario.observer import Observer
 from fleetd_hil.scenario.world import World
@@ -92,6 +92,13 @@ class Guardian:
             self._breach(NO_BLIND_TRANSMIT, after_s, "a transmitter was keyed while nobody knew what time it was")
         for name, words in self._transmitters(after_s):
             self._breach(name, after_s, words)
+
+    def ordered(self, command_id: str, device: str, action: str, life_s: float) -> None:
+        """Somebody gives an order now that stands for so long; one for all is one for each."""
+        at_s = self.observer.clock.monotonic()
+        for name in self.world.seats if device == "all" else (device,):
+            of_it = f"{command_id}:{name}" if device == "all" else command_id
+            self.orders.give(of_it, Order(name, action, at_s, at_s + life_s))
 
     def last_look(self, after_s: float) -> None:
         """When all is over, and what was kept has been sent."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleetd.clock import Clock
-from fleetd_hil.scenario.given import Order
 from fleetd_hil.scenario.invariants import NAMES, Breach, Guardian
 from fleetd_hil.scenario.model import CommandStep, ControlStep, Expectation, Scenario, Step
 from fleetd_hil.scenario.observer import Heard, Observer
@@ -173,7 +172,7 @@ class Player:
 
     def _command(self, wish: CommandStep) -> None:
         command_id = wish.id or f"at-{self.after_s:.0f}-s"
-        self._note(command_id, wish.device, wish.action, wish.expires_in)
+        self.guardian.ordered(command_id, wish.device, wish.action, wish.expires_in)
         tell(self.stage.broker, self.script.site.site, wish.model_copy(update={"id": command_id}), issuer="scenario")
 
     async def _control(self, wish: ControlStep) -> None:
@@ -192,12 +191,7 @@ class Player:
 
     def _note_body(self, device: str, action: str, life_s: float, body: dict[str, Any]) -> None:
         command_id = str(body.get("id") or f"asked for at {self.after_s:.3f} s")
-        self._note(command_id, device, action, float(body.get("expires_in_s") or life_s))
-
-    def _note(self, command_id: str, device: str, action: str, life_s: float) -> None:
-        for name in self.world.seats if device == "all" else (device,):
-            of_it = f"{command_id}:{name}" if device == "all" else command_id
-            self.guardian.orders.give(of_it, Order(name, action, self.after_s, self.after_s + life_s))
+        self.guardian.ordered(command_id, device, action, float(body.get("expires_in_s") or life_s))
 
     def _verdict(self) -> Verdict:
         findings = [*(judge(each, self.observer) for each in self.script.scenario.expect), *self._asked]
