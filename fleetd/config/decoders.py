@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleetd.config.checks import nearest
+from fleetd.config.plain import nearest
 from fleetd.downlink.decoder import decoder_names, load_decoder
 from fleetd.downlink.settings import WorkedSatellite
 from fleetd.errors import ConfigError

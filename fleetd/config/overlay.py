@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from fleetd.config.checks import nearest
+from fleetd.config.plain import nearest
 from fleetd.errors import ConfigError
 from fleetd.orbit.settings import Source
 from fleetd.settings import Settings

@@ -15,9 +15,10 @@ from pydantic import Field, WithJsonSchema
 from fleetd.access.settings import AccessSettings
 from fleetd.alarms.settings import AlarmsSettings
 from fleetd.archive.settings import ArchiveSettings
-from fleetd.config.checks import DeviceReader, cross_faults
+from fleetd.config.checks import cross_faults
 from fleetd.config.control import ControlSettings
 from fleetd.config.decoders import DecoderReader
+from fleetd.config.founddevices import DeviceReader
 from fleetd.config.overlay import lay_over
 from fleetd.config.paths import absolute, missing_files
 from fleetd.contact.settings import AntennaSettings, ContactsSettings

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from fleetd.alarms.limits import Watched
-from fleetd.config.checks import map_of
+from fleetd.config.founddevices import map_of
 from fleetd.config.site import DeviceSettings, Site
 from fleetd.registers.model import RegisterMap
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from fleetd.clock import Clock
-from fleetd.config.checks import map_of
+from fleetd.config.founddevices import map_of
 from fleetd.config.site import Site
 from fleetd.contact.contacts import Contacts
 from fleetd.daemon.rooms import Rooms

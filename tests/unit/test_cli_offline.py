@@ -122,13 +122,16 @@ def test_drivers_are_listed_with_what_they_are() -> None:
     assert "gs232b" in fleetctl("drivers").stdout
 
 
-def test_a_driver_that_cannot_load_is_listed_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib.metadata import EntryPoint, EntryPoints
-
-    one_broken = EntryPoints([EntryPoint("spid", "no_such_module.driver:SPEC", "fleetd.drivers")])
-    monkeypatch.setattr("fleetd.plugins._points", lambda _group: one_broken)
-    (broken,) = json.loads(fleetctl("drivers", "--json").stdout)
-    assert broken["name"] == "spid"
+def test_a_driver_that_cannot_load_is_listed_with_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "acme-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text("[fleetd.drivers]\nacme = no_such_module.driver:SPEC\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (broken,) = (each for each in json.loads(fleetctl("drivers", "--json").stdout) if each["missing"])
+    assert broken["name"] == "acme"
     assert "No module named 'no_such_module'" in broken["missing"]
 
 
