@@ -35,6 +35,7 @@ class MotorWatch:
 
     async def run(self) -> None:
         """For ever."""
+        self._take_up()
         while True:
             now_s = self._clock.monotonic()
             for finding in self._findings(now_s):
@@ -43,6 +44,13 @@ class MotorWatch:
                 self._clear(trouble)
             self._note_moves()
             await self._clock.sleep(_TICK_S if self._antenna.motion.under_way(now_s) else _IDLE_TICK_S)
+
+    def _take_up(self) -> None:
+        """What barred the antenna before a restart bars it still: that nobody has seen to it has not changed."""
+        for trouble in _BARRING:
+            if self._alarms.claim(self._antenna.name, trouble):
+                self._raised[trouble] = self._clock.monotonic()
+                self._antenna.barred = f"{trouble} of before the restart; acknowledge the alarm once it is seen to"
 
     def _findings(self, now_s: float) -> list[Finding]:
         found, antenna = self._antenna.motion.findings(now_s), self._antenna

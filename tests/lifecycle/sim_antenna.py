@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +19,7 @@ from fleetd.devices import AzEl, Rotator, load_driver
 from fleetd.hub import Hub
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl, parse_link
+from fleetd.records import Severity
 from fleetd.supervise import Device, Progress, Supervision
 from fleetd_hil import catalogue
 from fleetd_hil.sim import Feed, Sim
@@ -110,8 +111,13 @@ class SimAntenna:
 
 
 @asynccontextmanager
-async def sim_antenna(driver: str = "gs232b", begin: datetime = T, **changes: object) -> AsyncIterator[SimAntenna]:
-    """An antenna under supervision whose rotator is the sim of `driver`, standing at 100 and 20 degrees."""
+async def sim_antenna(
+    driver: str = "gs232b", begin: datetime = T, alarmed: Sequence[str] = (), **changes: object
+) -> AsyncIterator[SimAntenna]:
+    """An antenna under supervision whose rotator is the sim of `driver`, standing at 100 and 20 degrees.
+
+    `alarmed` are alarms that an earlier life has left.
+    """
     clock, hub = VirtualClock(begin, synced=True), Hub()
     start = {"start_azimuth_deg": 100.0, "start_elevation_deg": 20.0}
     sim = catalogue.build(driver, start, 0, catalogue.Bus("rtu"))
@@ -130,6 +136,8 @@ async def sim_antenna(driver: str = "gs232b", begin: datetime = T, **changes: ob
     given = {"park": {"azimuth_deg": 0.0, "elevation_deg": 90.0}, "elevation_limits_deg": (0.0, 180.0)}
     antenna = Antenna(settings(**given | changes), device, supervision, hub)
     alarms = Alarms(clock, hub.publish)
+    for name in alarmed:
+        alarms.raise_("dish", name, Severity.CRITICAL, "of before the restart")
     async with asyncio.TaskGroup() as tasks:
         serving = [
             tasks.create_task(supervision.run(device, antenna.work), name="rotator"),

@@ -71,6 +71,19 @@ async def test_a_motor_that_does_not_stop_is_a_runaway_and_nothing_moves_it_unti
         assert made.antenna.measured.position == FAR
 
 
+@pytest.mark.parametrize("trouble", ["motor-runaway", "motor-wrong-way"])
+async def test_a_restart_is_not_somebody_who_has_seen_to_it(trouble: str) -> None:
+    async with sim_antenna(alarmed=[trouble]) as made:
+        with pytest.raises(Refusal, match=f"{trouble} of before the restart; acknowledge the alarm"):
+            await made.point(FAR)
+        await made.advance(300)
+        assert made.active == {trouble}
+        made.alarms.ack("dish", trouble, "ada")
+        await made.advance(2)
+        assert made.active == set()
+        await made.point(FAR)
+
+
 async def test_a_stalled_motor_is_stopped_and_tried_again() -> None:
     async with sim_antenna() as made:
         await turning(made)
