@@ -89,9 +89,15 @@ def test_every_story_is_over_when_the_calm_begins() -> None:
         for step in Storyteller(draw, site, sky, 300.0, 100.0).tell():
             lasting_s = float(step["fault"].rpartition("+")[2]) if "fault" in step else 0.0
             assert 0 < step["at"] + lasting_s < 300
-            gone += {"away": 1, "mute": 1, "unsynchronised": 1, "back": -1, "heed": -1, "synchronised": -1}.get(
-                str(step.get("broker", step.get("clock"))), 0
-            )
+            gone += {
+                "away": 1,
+                "mute": 1,
+                "hung": 1,
+                "unsynchronised": 1,
+                "back": -1,
+                "heed": -1,
+                "synchronised": -1,
+            }.get(str(step.get("broker", step.get("clock"))), 0)
         assert gone == 0
 
 

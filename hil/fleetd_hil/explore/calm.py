@@ -14,6 +14,7 @@ RECOVERY_S = 300.0
 LOOK_S = 60.0
 """The last stretch of a story, in which it is judged whether it is."""
 _FRESH_S = 45.0
+_PASSING = ("wind", "feedback-frozen", "feedback-noisy", "feedback-lost")
 _MEASURING = ("little-donkey", "weather-station", "modbus-sensor", "rotator")
 
 
@@ -39,6 +40,15 @@ def _devices(case: Case) -> Iterator[Plain]:
                 "after": in_words(max(0.0, case.lasts_s - LOOK_S)),
                 "within": in_words(min(LOOK_S, case.lasts_s)),
             }
+
+
+def _antennas(case: Case) -> Iterator[Plain]:
+    """Alarms that end by themselves have ended."""
+    whole = {"never": True, "last": True, "within": in_words(case.lasts_s)}
+    for antenna in case.site["antennas"]:
+        for alarm in _PASSING:
+            yield {"alarm": {"device": antenna["name"], "name": alarm, "active": True}} | whole
+    yield {"alarm": {"device": "clock", "name": "clock-unsynchronised", "active": True}} | whole
 
 
 def _orders(case: Case) -> Iterator[Plain]:

@@ -16,7 +16,7 @@ from fleetd_hil.explore.case import Case, Plain
 Fails = Callable[[Case], bool]
 """Whether a case still fails, and in the same way."""
 
-_UNTIL = {"away": "back", "mute": "heed", "unsynchronised": "synchronised"}
+_UNTIL = {"away": "back", "mute": "heed", "hung": "heed", "unsynchronised": "synchronised"}
 _AFTERMATH_S = (10.0, 60.0, 180.0)
 _BARE = {"name", "rotator", "azimuth_limits_deg", "elevation_limits_deg", "slew_deg_s", "park"}
 _LASTING = re.compile(r"\+(\d+(?:\.\d+)?)$")
@@ -172,6 +172,7 @@ def _without_key(case: Case, index: int, key: str) -> Case:
     del antenna[key]
     if key == "rig":
         antenna.pop("radio", None)
+        antenna.pop("transmit", None)
     before = set(_devices_of(case.site["antennas"][index])) - {
         device for each in fewer.site["antennas"] for device in _devices_of(each)
     }

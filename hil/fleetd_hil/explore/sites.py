@@ -23,6 +23,8 @@ WHOLE: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 """By driver: azimuth and elevation between the end stops of the simulated rotator."""
 
 _MASK_DEG = [[0.0, 4.0], [90.0, 12.0], [180.0, 3.0], [270.0, 18.0]]
+CALLSIGNS = {"candy-tin": "CANDY-11", "tmall-international": "TMALL-11"}
+KEY_FILE = "uplink.key"
 _YARD = [[30.2990, 120.0790], [30.3040, 120.0790], [30.3040, 120.0850], [30.2990, 120.0850]]
 PLACES = {
     "depot": {"stop": 1, "latitude_deg": 30.3010, "longitude_deg": 120.0800},
@@ -91,7 +93,7 @@ def compose_site(draw: Random, sky: Sky) -> tuple[Plain, Plain]:
         "store": {"path": "store"},
         "control": {"socket": "control.sock"},
         "relay": {"brokers": ["mqtt://127.0.0.1:1883"], "protocol": draw.choice(("5", "5", "3.1.1"))},
-        "satellites": _satellites(draw),
+        "satellites": _satellites(draw, obeying=any(antenna.get("transmit") for antenna in antennas)),
         "antennas": antennas,
         "robots": {"places": PLACES},
         "devices": grounds.devices,
@@ -111,8 +113,8 @@ def compose_site(draw: Random, sky: Sky) -> tuple[Plain, Plain]:
     return site, grounds.simulate
 
 
-def _satellites(draw: Random) -> list[Plain]:
-    return [
+def _satellites(draw: Random, *, obeying: bool) -> list[Plain]:
+    found: list[Plain] = [
         {
             "name": name,
             "norad_id": 999_100_101 + index,
@@ -124,10 +126,15 @@ def _satellites(draw: Random) -> list[Plain]:
         }
         for index, name in enumerate(SATELLITES)
     ]
+    for each in found if obeying else ():
+        name, callsign = each["name"], CALLSIGNS[each["name"]]
+        each["decoder"] = {"name": "xtce", "settings": {"reference": name, "source": callsign}}
+        each["uplink"] = {"orders": name, "station": "GROUND-1", "callsign": callsign, "key": {"file": KEY_FILE}}
+    return found
 
 
 def _weather(grounds: Grounds) -> str:
-    options = {"wind_m_s": round(grounds.draw.uniform(0, 6), 1)}
+    options = {"wind_m_s": round(grounds.draw.uniform(0, 5), 1)}
     return grounds.add("weather", "weather-station", grounds.modbus(shared=0.6), options, poll_s=5.0)
 
 
@@ -159,7 +166,7 @@ def _antenna(grounds: Grounds, name: str, weather: str | None, sky: Sky) -> Plai
         "park": {"azimuth_deg": round(draw.uniform(*azimuth)), "elevation_deg": draw.choice((30.0, 60.0, 90.0))},
     }
     if weather is not None and draw.random() < 0.8:
-        calm_for_s = draw.choice((30.0, 60.0, 120.0))
+        calm_for_s = draw.choice((30.0, 60.0))
         antenna["wind"] = {
             "sensor": weather,
             "value": "wind_gust_m_s",
@@ -227,6 +234,7 @@ def _radio(grounds: Grounds, name: str) -> Plain:
     if draw.random() < 0.6:
         options = {"period_s": draw.choice((0, 5, 30))}
         found["tnc"] = grounds.add(f"{name}-tnc", "kiss", {"link": grounds.tcp()}, options)
+        found["transmit"] = draw.random() < 0.7
     if draw.random() < 0.3:
         preamp = grounds.add(f"{name}-preamp", "modbus-switch", grounds.modbus(shared=0.5))
         found["radio"] = {"preamp": preamp}

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from fleetd_hil import catalogue
-from fleetd_hil.explore.sites import PLACES, WHOLE
+from fleetd_hil.explore.sites import KEY_FILE, PLACES, WHOLE
 from fleetd_hil.explore.sky import Sky, moved
 from fleetd_hil.faults import FaultKind
 from fleetd_hil.line import FAULTS as LINE_FAULTS
@@ -18,6 +18,7 @@ Plain = dict[str, Any]
 PORTAL, MOVED, EMPTY = "portal.html", "moved.json", "empty.json"
 _BREAKS_LIMITS = frozenset({"runaway", "wrong-way", "overshoot", "glitch", "wrapped", "frozen", "tremble", "drift"})
 """Motors or scales that lie: no daemon can keep an antenna within narrower bounds than its end stops then."""
+_SMALL_STEPS, _LARGE_STEPS = ("0.4 s", "-0.4 s"), ("3 s", "-3 s", "5 min", "-5 min", "1 h", "-1 h", "400 d")
 _ANTENNA_ALARMS = ("wind", "motor-stalled", "motor-runaway", "motor-wrong-way", "feedback-frozen")
 _TOGETHER, _STORMY = 0.2, 0.2
 
@@ -34,6 +35,7 @@ class Storyteller:
         self._devices = {device["name"]: device for device in site["devices"]}
         self._antennas: list[Plain] = site["antennas"]
         self._robots = [name for name, device in self._devices.items() if device["driver"] == "little-donkey"]
+        self._transmits = any(antenna.get("transmit") for antenna in self._antennas)
         self._times_s: list[float] = []
         self._sent = 0
 
@@ -84,6 +86,8 @@ class Storyteller:
 
     def _bearable(self, name: str, kind: FaultKind) -> bool:
         """Whether the daemon could keep its promises while it lasts."""
+        if kind.name == "stall" and self._devices[name]["driver"] == "spid-rot2":
+            return False  # what was said to it in good time it hears all at once afterwards, and calls that too soon
         for antenna in self._antennas:
             if antenna["rotator"] == name and kind.name in _BREAKS_LIMITS:
                 bounds = (tuple(antenna["azimuth_limits_deg"]), tuple(antenna["elevation_limits_deg"]))
@@ -95,7 +99,7 @@ class Storyteller:
     def _broker(self) -> list[Plain]:
         lasting_s = self._draw.choice((1.0, 10.0, 60.0, 200.0))
         at_s = self._when(lasting_s)
-        gone, back = self._draw.choice((("away", "back"), ("mute", "heed")))
+        gone, back = self._draw.choice((("away", "back"), ("mute", "heed"), ("hung", "heed")))
         return [{"at": at_s, "broker": gone}, {"at": round(at_s + lasting_s, 1), "broker": back}]
 
     def _clock(self) -> list[Plain]:
@@ -107,7 +111,8 @@ class Storyteller:
                 {"at": at_s, "clock": "unsynchronised"},
                 {"at": round(at_s + lasting_s, 1), "clock": "synchronised"},
             ]
-        by = draw.choice(("0.4 s", "-0.4 s", "3 s", "-3 s", "5 min", "-5 min", "1 h", "-1 h", "400 d"))
+        # Whoever transmits by a clock that is trusted and wrong cannot know that nobody is up there.
+        by = draw.choice(_SMALL_STEPS if self._transmits else (*_SMALL_STEPS, *_LARGE_STEPS))
         steps: list[Plain] = [{"at": self._when(30.0), "clock": by}]
         if draw.random() < 0.5:
             back = by[1:] if by.startswith("-") else f"-{by}"
@@ -128,6 +133,7 @@ class Storyteller:
         draw = self._draw
         tellers: list[Callable[[], Plain]] = [self._antenna, self._contact, self._alarm]
         tellers += [self._command] * (4 if self._robots else 0)
+        tellers += [self._uplink] * (3 if self._transmits else 0)
         tellers += [self._stop_all] if draw.random() < 0.3 else []
         return {"at": self._when()} | draw.choice(tellers)()
 
@@ -151,6 +157,22 @@ class Storyteller:
         twice = self._sent > 1 and draw.random() < 0.1
         number = self._sent - 1 if twice else self._sent
         return {"command": {"device": draw.choice(self._robots), **wish, "id": f"order-{number}"}}
+
+    def _uplink(self) -> Plain:
+        """An order to a satellite."""
+        draw = self._draw
+        satellite = draw.choice([each["name"] for each in self._site["satellites"]])
+        self._sent += 1
+        body: Plain = draw.choice(
+            (
+                {"order": "ping"},
+                {"order": "ping"},
+                {"order": "set-beacon-period", "args": {"period_s": draw.choice((2, 20))}},
+                {"order": "payload", "args": {"on": draw.random() < 0.5}},
+                {"order": "take-picture"},
+            )
+        )
+        return {"control": {"post": f"/v1/uplink/{satellite}/orders", "body": {**body, "id": f"order-{self._sent}"}}}
 
     def _antenna(self) -> Plain:
         draw = self._draw
@@ -203,7 +225,11 @@ class Storyteller:
 
 def sources(sky: Sky) -> dict[str, Any]:
     """What element files may become: a portal's page, nothing, or the same orbit with the satellite elsewhere."""
-    files: dict[str, Any] = {PORTAL: "<!doctype html><title>Please sign in</title>\n", EMPTY: "[]\n"}
+    files: dict[str, Any] = {
+        KEY_FILE: "explored, and no secret",
+        PORTAL: "<!doctype html><title>Please sign in</title>\n",
+        EMPTY: "[]\n",
+    }
     return files | {f"{name.removesuffix('.json')}-{MOVED}": moved(rows, 240.0) for name, rows in sky.elements.items()}
 
 
