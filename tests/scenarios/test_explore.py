@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 from random import Random
 
@@ -29,6 +30,13 @@ from fleetd_hil.explore.trial import DEADLINE_S, DIED, ENDED, Failed, Stable, fi
 from fleetd_hil.line import FAULTS as LINE_FAULTS
 from fleetd_hil.scenario.run import play
 from fleetd_hil.scenario.script import read_script
+
+
+@pytest.fixture(autouse=True)
+def stable_left() -> Iterator[None]:
+    """The process of which cases are forks lives as long as its parent otherwise."""
+    yield
+    forkserver._forkserver._stop()  # it has no other end
 
 
 def read(case: Case, folder: Path) -> None:
