@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from forms import check_form
 
-STARTS_WITHIN_S = 10.0
+STARTS_WITHIN_S = 30.0
 
 
 def free_port() -> int:
@@ -188,11 +188,20 @@ async def listening(broker: Port, topic_filter: str = "fleetd/#", *more: str) ->
 
 async def tell(broker: Mosquitto, topic: str, payload: bytes, *more: str) -> None:
     """Publish one message with mosquitto_pub (QoS 1)."""
+    await _publish(broker, topic, payload, "-s", *more)
+
+
+async def tell_each(broker: Mosquitto, topic: str, *payloads: bytes) -> None:
+    """Publish messages of a line each in their order, over one connection, and so at once."""
+    await _publish(broker, topic, b"\n".join(payloads) + b"\n", "-l")
+
+
+async def _publish(broker: Mosquitto, topic: str, said: bytes, *how: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        *("mosquitto_pub", "-h", "127.0.0.1", "-p", str(broker.port), "-q", "1", "-t", topic, "-s", *more),
+        *("mosquitto_pub", "-h", "127.0.0.1", "-p", str(broker.port), "-q", "1", "-t", topic, *how),
         stdin=asyncio.subprocess.PIPE,
     )
-    await process.communicate(payload)
+    await process.communicate(said)
     if process.returncode != 0:
         raise RuntimeError(f"mosquitto_pub ended with {process.returncode}")
 

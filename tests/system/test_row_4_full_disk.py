@@ -81,7 +81,8 @@ async def test_row_4_stops_are_as_quick_and_audited_while_the_disk_is_full(
         os.kill(fleet.pid, 0)
     counters(p99_ms=before["p99"], p99_ms_full=full["p99"], max_ms_full=full["max"], audited=audited)
     counters(flowed_after_s=round(flowed_s, 1))
-    assert full["p99"] <= (P99_MS if stops >= 100 else MOST_MS)  # of a few, p99 is the slowest
+    if stops >= 100:  # a few tell nothing of a hundred
+        assert full["p99"] <= P99_MS
     assert full["max"] <= MOST_MS
     assert audited >= min(stops, 100)
     assert flowed_s <= FLOWS_WITHIN_S
