@@ -65,8 +65,9 @@ class Robots(asyncio.Protocol):
     def _drive(self) -> None:
         self._polls += 1
         cells, step = self._cells, self._polls % 100
-        for address, low in ((6, 4000), (7, 9000), (9, 0x9000), (11, 0xC000), (12, 5100), (13, 1200), (19, 0x3039)):
+        for address, low in ((6, 4000), (7, 9000), (12, 5100), (13, 1200), (19, 0x3039)):
             cells[address] = low + step
+        cells[9] = cells[11] = 0x1000 + 400 * step  # some four metres a second
         cells[22], cells[23], cells[24] = 0xFFB0 + step % 8, step, 400 + step
         cells[33], cells[37] = 100 + step, 200 + step
 

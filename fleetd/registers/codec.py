@@ -56,7 +56,6 @@ class Decoder:
 
     def __init__(self, register_map: RegisterMap, block: Block) -> None:
         self.block = block
-        self.names = tuple(spec.names for spec in block.specs)
         if block.table in BIT_TABLES:
             self.size = (block.count + 7) // 8
             offsets = [spec.address - block.address for spec in block.specs]
@@ -158,7 +157,7 @@ def _put_text(spec: ValueSpec) -> Put:
 
 
 def _put_enum(spec: ValueSpec) -> Put:
-    words, codes = spec.enum, _codes(spec)
+    words, codes = spec.enum, codes_of(spec)
 
     def put(raw: int, values: dict[str, Value], absent: dict[str, str]) -> None:
         word = values[spec.name] = words.get(raw)
@@ -198,7 +197,7 @@ def _fields(spec: ValueSpec, raw: int) -> tuple[dict[str, Value], dict[str, str]
 
 
 def _put_number(spec: ValueSpec) -> Put:
-    name, codes, finish = spec.name, _codes(spec), _finish(spec)
+    name, codes, finish = spec.name, codes_of(spec), _finish(spec)
     low = -_MOST if spec.minimum is None else spec.minimum
     high = _MOST if spec.maximum is None else spec.maximum
     if spec.type in INTEGERS and finish is None and not codes and (low, high) == (-_MOST, _MOST):
@@ -224,20 +223,24 @@ def _why_not(spec: ValueSpec, value: float) -> str:
 
 
 def _finish(spec: ValueSpec) -> Callable[[float], float] | None:
-    """From raw counts to the unit. Whole counts give the real number that is nearest to the decimal one.
+    """From raw counts to the unit."""
+    if not spec.is_scaled:
+        return None
+    if spec.type not in INTEGERS:
+        scale, offset = spec.scale or 1.0, spec.offset or 0.0
+        return lambda raw: raw * scale + offset
+    step, start, parts = scaling(spec)
+    return lambda raw: (raw * step + start) / parts
+
+
+def scaling(spec: ValueSpec) -> tuple[int, int, int]:
+    """Step, start and parts: a whole count means (count x step + start) / parts, the real nearest to the decimal.
 
     That is so because 0.001 is taken as 1 / 1000, and a quotient of whole numbers is rounded once.
     """
-    if not spec.is_scaled:
-        return None
     scale, offset = spec.scale or 1.0, spec.offset or 0.0
-    if spec.type not in INTEGERS:
-        return lambda raw: raw * scale + offset
     parts = 10 ** max(_decimals(scale), _decimals(offset))
-    step, start = int(Decimal(repr(scale)) * parts), int(Decimal(repr(offset)) * parts)
-    if start == 0 and step == 1:
-        return lambda raw: raw / parts
-    return lambda raw: (raw * step + start) / parts
+    return int(Decimal(repr(scale)) * parts), int(Decimal(repr(offset)) * parts), parts
 
 
 def _decimals(number: float) -> int:
@@ -245,7 +248,8 @@ def _decimals(number: float) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def _codes(spec: ValueSpec) -> dict[float, str]:
+def codes_of(spec: ValueSpec) -> dict[float, str]:
+    """The raw counts that mean "no value", each with its reason."""
     found: dict[float, str] = {}
     for code, reason in spec.absent.items():
         found.update(dict.fromkeys(absent_codes(code) or (), reason))

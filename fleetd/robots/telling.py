@@ -7,22 +7,23 @@ with a deadband is otherwise only beyond it: a counter that always runs, or a vo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import compress
-from operator import ne
 
 from fleetd.records import Reading, Value
+
+_UNHEARD = object()
 
 
 class Telling:
     """What was told of one device. Without `max_silence_s` each reading is worth telling."""
 
-    __slots__ = ("_deadbands", "_max_silence_s", "_told", "_told_s")
+    __slots__ = ("_deadbands", "_max_silence_s", "_newest", "_told", "_told_s")
 
     def __init__(self, max_silence_s: float | None, deadbands: Mapping[str, float]) -> None:
         self._max_silence_s = max_silence_s
         self._deadbands = deadbands
         self._told: Reading | None = None
         self._told_s = 0.0
+        self._newest = ""  # what was news last is looked at first: it mostly is again
 
     def is_due(self, reading: Reading, now_s: float) -> bool:
         """Whether to tell a reading of running time `now_s`; the next one is compared with it if so."""
@@ -38,14 +39,22 @@ class Telling:
         if before.quality is not now.quality or before.absent != now.absent:
             return True
         old, new = before.values, now.values
+        if old is new:
+            return False
+        if len(old) != len(new):
+            return True
+        if self._newest in new and self._is_beyond(self._newest, old.get(self._newest), new[self._newest]):
+            return True
+        for name, value in new.items():
+            was = old.get(name, _UNHEARD)
+            if value != was and self._is_beyond(name, was, value):
+                self._newest = name
+                return True
+        return False
+
+    def _is_beyond(self, name: str, old: object, new: Value) -> bool:
         if old == new:
             return False
-        if old.keys() != new.keys():
-            return True
-        changed = compress(new, map(ne, new.values(), map(old.__getitem__, new)))
-        return any(self._is_beyond(name, old[name], new[name]) for name in changed)
-
-    def _is_beyond(self, name: str, old: Value, new: Value) -> bool:
         band = self._deadbands.get(name)
         if band is None or not isinstance(old, int | float) or not isinstance(new, int | float):
             return True

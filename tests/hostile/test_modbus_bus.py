@@ -344,11 +344,27 @@ async def failure(asking: Iterable[object]) -> ReplyTimeout:
 
 
 async def test_lanes_decide_what_is_sent_next() -> None:
-    async with bus_over(RTU, good_rtu) as (bus, line):
-        lanes = [Lane.POLL, Lane.POLL, Lane.VERIFY, Lane.COMMAND, Lane.STOP]
-        asks = [bus.ask(unit, READ, lane=lane) for unit, lane in enumerate(lanes, 1)]
+    sent, let_go = asyncio.Event(), asyncio.Event()
+
+    def held(line: Line, frame: bytes) -> Iterable[tuple[float, bytes]]:
+        sent.set()
+        if let_go.is_set():
+            return good_rtu(line, frame)
+        letting_go = asyncio.ensure_future(let_go.wait())
+        letting_go.add_done_callback(lambda _: line.deliver(answer_rtu(frame)))
+        return []
+
+    async with bus_over(RTU, held) as (bus, line):
+        lanes = [Lane.POLL, Lane.POLL, Lane.POLL, Lane.VERIFY, Lane.COMMAND, Lane.STOP]
+        asks = [asyncio.ensure_future(bus.ask(unit, READ, lane=lane, within_s=5)) for unit, lane in enumerate(lanes, 1)]
+        await asyncio.wait_for(sent.wait(), 5)
+        in_flight = line.frames[0][0]
+        let_go.set()
         await asyncio.gather(*asks)
-        assert [frame[0] for frame in line.frames] == [5, 4, 3, 1, 2]
+        assert [frame[0] for frame in line.frames] == [
+            in_flight,
+            *(unit for unit in (6, 5, 4, 1, 2, 3) if unit != in_flight),
+        ]
 
 
 async def test_a_command_waits_for_no_more_than_the_frame_in_flight() -> None:

@@ -18,10 +18,10 @@ from fleetd.errors import BadReply, DeviceError, LinkLost, ReplyTimeout
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl, parse_link
 from fleetd.registers.codec import FORMATS, Decoded, Decoder
-from fleetd.registers.follow import Follower
 from fleetd.registers.loader import load_map, map_names
 from fleetd.registers.model import INTEGERS, RegisterMap, Sample, ValueSpec, absent_codes
 from fleetd.registers.plan import Block
+from fleetd.registers.straight import straight
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.bus import Bus
 from fleetd_drivers.modbus.line import bus_for
@@ -294,13 +294,12 @@ def test_goal_12_each_no_value_code_is_absent_with_its_reason_and_never_a_number
     register_map: RegisterMap, spec: ValueSpec
 ) -> None:
     assert register_map.order_of(spec) == "ABCD"
-    decoder = Decoder(register_map, Block.of([spec]))
-    follower = Follower([decoder])
+    decoder, polled = Decoder(register_map, Block.of([spec])), straight(register_map, Block.of([spec]))
     for raw, reason in raws(spec):
-        decoded = Decoded()
+        decoded, quick = Decoded(), Decoded()
         decoder.decode(raw, decoded)
-        follower.take([raw])
-        for seen in (decoded, follower):
+        polled(raw, quick.values, quick.absent)
+        for seen in (decoded, quick):
             assert seen.values == {spec.name: None}
             assert seen.absent == {spec.name: reason}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -24,7 +24,7 @@ from fleetd.supervise import Device, Progress, Supervision
 from fleetd_drivers.modbus import wire
 from fleetd_drivers.modbus.device import MapDevice, Unit
 from fleetd_drivers.modbus.line import bus_for
-from fleetd_drivers.modbus.profile import Profile
+from fleetd_drivers.modbus.profile import Profile, Reads
 
 URL = parse_link("modbus+tcp://127.0.0.1:502")
 FAR = 1000  # too far from the others to be read along
@@ -129,23 +129,15 @@ async def test_what_was_given_up_is_told_to_nobody_and_asks_no_further() -> None
         assert line.asked == 1
 
 
-async def test_a_bug_in_decoding_reaches_whoever_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_follower: object, _answers: object) -> None:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr("fleetd.registers.follow.Follower.take", broken)
-    async with device(good) as (robot, _):
-        assert isinstance(await outcome(robot), RuntimeError)
-
-
 class Site:
     """One robot, polled each second of a virtual clock."""
 
-    def __init__(self, robot: MapDevice) -> None:
+    def __init__(self, robot: MapDevice, max_silence_s: float | None = None) -> None:
         self.clock = VirtualClock(datetime(2026, 11, 11, tzinfo=UTC))
         self.readings: list[Reading] = []
         supervision = Supervision(self.clock, lambda _: None, Progress(self.clock))
-        self.poller = Poller(Device("donkey", lambda: None), supervision, self.readings.append, Rhythm(1.0))  # type: ignore[arg-type, return-value]
+        rhythm = Rhythm(1.0, max_silence_s=max_silence_s)
+        self.poller = Poller(Device("donkey", lambda: None), supervision, self.readings.append, rhythm)  # type: ignore[arg-type, return-value]
         self.work = asyncio.ensure_future(self.poller.work(robot))
 
     async def seconds(self, number: int) -> None:
@@ -166,6 +158,51 @@ async def test_a_robot_is_polled_in_step_with_the_clock() -> None:
         assert len(site.readings) == 6
         times = [reading.at.timestamp() for reading in site.readings[1:]]
         assert {round(b - a, 3) for a, b in itertools.pairwise(times)} == {1.0}
+        await site.leave()
+
+
+async def test_a_bug_in_decoding_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> Sample:
+        raise RuntimeError("a bug")
+
+    async with device(good) as (robot, _):
+        site = Site(robot)
+        await asyncio.sleep(0.005)
+        monkeypatch.setattr("fleetd_drivers.modbus.profile.Reads.sample", broken)
+        await site.seconds(1)
+        with pytest.RaisesGroup(RuntimeError):
+            await site.work
+
+
+async def test_what_says_the_same_as_before_is_not_even_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[object] = []
+    decode = Reads.sample
+
+    def counted(reads: Reads, answers: Sequence[bytes], *, suspect: bool) -> Sample:
+        decoded.append(answers)
+        return decode(reads, answers, suspect=suspect)
+
+    monkeypatch.setattr("fleetd_drivers.modbus.profile.Reads.sample", counted)
+    cells = b"\x00\x07"
+
+    def far(pdu: bytes) -> bytes:
+        answer = good(pdu)
+        return answer[:2] + cells + answer[4:]
+
+    async with device(far) as (robot, line):
+        site = Site(robot, max_silence_s=60.0)
+        await asyncio.sleep(0.005)
+        await site.seconds(5)
+        assert line.asked == 12  # two blocks, six times
+        assert len(site.readings) == 1
+        assert len(decoded) == 2  # what was read at first, and the first poll
+        newest = site.poller.newest
+        assert newest is not None
+        assert newest.values == site.readings[0].values
+        assert newest.at > site.readings[-1].at
+        cells = b"\x00\x08"
+        await site.seconds(1)
+        assert [reading.values["v0"] for reading in site.readings] == [7, 8]
         await site.leave()
 
 

@@ -33,7 +33,7 @@ def profile_of(addresses: list[int]) -> Profile:
 
 async def study(profile: Profile, unit: Unit, book: Notebook, now_s: float = 0.0) -> bool:
     reads = profile.reads_of_groups(profile.due(0), book.recall(now_s), 10)
-    return await book.study([each.block for each in reads.decoders], unit.read, lambda: now_s)
+    return await book.study(reads.blocks, unit.read, lambda: now_s)
 
 
 @given(
@@ -51,9 +51,9 @@ async def test_all_that_a_device_has_is_read_and_nothing_else_is_asked_for(
         return
     reads = profile.reads_of_groups(profile.due(0), book.recall(1.0), 10)
     unit.asked.clear()
-    for decoder in reads.decoders:
-        await unit.read(decoder.block)  # none of them is refused any more
-    assert {name for each in reads.decoders for names in each.names for name in names} == {f"v{at}" for at in there}
+    for block in reads.blocks:
+        await unit.read(block)  # none of them is refused any more
+    assert set(reads.blank) - set(reads.absent) == {f"v{at}" for at in there}
     assert reads.absent == dict.fromkeys(
         (f"v{at}" for at in addresses if at in lacks), "the device has no such register"
     )
@@ -92,5 +92,5 @@ async def test_any_other_trouble_ends_the_search_and_teaches_nothing(failure: Ex
 
     reads = profile_of([1, 2]).reads_of_groups(("status",), book.lesson, 10)
     with pytest.raises(type(failure)):
-        await book.study([each.block for each in reads.decoders], read, lambda: 0.0)
+        await book.study(reads.blocks, read, lambda: 0.0)
     assert book.lesson.missing == frozenset()

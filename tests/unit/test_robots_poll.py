@@ -122,7 +122,7 @@ def test_a_slot_is_not_due_twice_when_its_timer_fires_early() -> None:
 def test_a_fleet_spreads_over_the_period() -> None:
     phases = sorted(Cadence(f"robot-{number}", 1.0).phase_s for number in range(700))
     widest = max(after - before for before, after in itertools.pairwise(phases))
-    assert widest < 0.05
+    assert widest < 0.11  # the grid of instants
 
 
 async def test_polls_come_at_once_and_then_at_a_fixed_cadence() -> None:

@@ -6,7 +6,7 @@ when it comes again, is for the caller to repeat.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from fleetd.clock import Clock
@@ -16,7 +16,6 @@ from fleetd.link.words import LastWords
 from fleetd.records import Value
 from fleetd.registers.codec import encode, encode_write
 from fleetd.registers.commands import encode_command, outcome, read_back_names
-from fleetd.registers.follow import Follower
 from fleetd.registers.model import RegisterMap, ValueSpec
 from fleetd.registers.plan import Block
 from fleetd_drivers.modbus import wire
@@ -46,24 +45,23 @@ class Unit:
 class Sampling:
     """The polls of one set of blocks, one at a time: requests, one after the other, and the sample of their answers."""
 
-    __slots__ = ("_answers", "_ask", "_count", "_follower", "_requests", "_suspect", "_taken", "_unit")
+    __slots__ = ("_ask", "_before", "_count", "_data", "_reads", "_sample", "_suspect", "_taken", "_unit")
 
-    def __init__(
-        self, unit: Unit, requests: Sequence[wire.Request], follower: Follower, count: Callable[[], None]
-    ) -> None:
+    def __init__(self, unit: Unit, reads: Reads, count: Callable[[], None]) -> None:
         self._unit = unit
         self._count = count
-        self._requests = requests
-        self._follower = follower
+        self._reads = reads
         self._taken: Callable[[Sample | Exception], None] | None = None
-        self._answers: list[bytes] = []
+        self._data: list[bytes] = []
+        self._before: list[bytes] = []
+        self._sample = Sample({})
         self._suspect = False
         self._ask: Ask | None = None
 
     def begin(self, taken: Callable[[Sample | Exception], None]) -> None:
         """Ask; what was begun before must have ended."""
         self._taken = taken
-        self._answers = []
+        self._data = []
         self._suspect = False
         self._next()
 
@@ -76,7 +74,7 @@ class Sampling:
     def _next(self) -> None:
         unit = self._unit
         try:
-            request = self._requests[len(self._answers)]
+            request = self._reads.requests[len(self._data)]
             self._ask = unit.bus.post(unit.number, request, self._answered, within_s=unit.within_s)
         except DeviceError as error:
             self._end(error)
@@ -85,19 +83,26 @@ class Sampling:
         if isinstance(answer, DeviceError):
             self._end(answer)
             return
-        answers, follower = self._answers, self._follower
-        answers.append(answer.data)
-        self._suspect = self._suspect or answer.suspect
-        if len(answers) < len(self._requests):
+        self._data.append(answer.data)
+        if answer.suspect:
+            self._suspect = True
+        if len(self._data) < len(self._reads.requests):
             self._next()
             return
         try:
-            follower.take(answers)
+            sample = self._decoded()
             self._count()
         except Exception as bug:  # noqa: BLE001  # it must end whoever polls, not the line, which knows nothing of it
             self._end(bug)
         else:
-            self._end(Sample(follower.values, follower.absent, self._suspect))
+            self._end(sample)
+
+    def _decoded(self) -> Sample:
+        """The very sample of before where the device has answered with the same bytes."""
+        if self._data != self._before or self._suspect is not self._sample.suspect:
+            self._sample = self._reads.sample(self._data, suspect=self._suspect)
+            self._before = self._data
+        return self._sample
 
     def _end(self, outcome: Sample | Exception) -> None:
         taken, self._taken, self._ask = self._taken, None, None
@@ -114,7 +119,6 @@ class MapDevice:
         self._unit = unit
         self._clock = clock
         self._polls = 0
-        self._followed: dict[tuple[str, ...], tuple[Reads, Follower]] = {}
         self._samplings: dict[tuple[str, ...], Sampling] = {}
         self._notebook = profile.notebook(f"{unit.bus.url} {unit.number}")
         self._heartbeats = 0
@@ -150,13 +154,12 @@ class MapDevice:
         A device that refuses a block of registers is asked, once, which of them it has; the others are absent then.
         """
         groups = self.profile.due(self._polls)
-        reads, follower = self._followed.get(groups) or self._plan(groups)
         try:
-            sample = await self._read(reads, follower, Lane.POLL)
+            sample = await self._read(self._plan(groups), Lane.POLL)
         except Declined as error:
             if error.code not in NO_SUCH_ADDRESS or not await self._study(groups):
                 raise
-            sample = await self._read(*self._plan(groups), Lane.POLL)
+            sample = await self._read(self._plan(groups), Lane.POLL)
         self._counted()
         return sample
 
@@ -168,16 +171,15 @@ class MapDevice:
         groups = self.profile.due(self._polls)
         sampling = self._samplings.get(groups)
         if sampling is None:
-            reads, follower = self._followed.get(groups) or self._plan(groups)
-            sampling = self._samplings[groups] = Sampling(self._unit, reads.requests, follower, self._counted)
+            sampling = self._samplings[groups] = Sampling(self._unit, self._plan(groups), self._counted)
         sampling.begin(taken)
         return sampling
 
     async def get(self, names: Iterable[str], lane: Lane = Lane.VERIFY) -> Sample:
         """These values, and perhaps others near them, beyond doubt: a suspect answer is asked for once more."""
         reads = self.profile.reads_of(names)
-        sample = await self._read(reads, Follower(reads.decoders), lane)
-        return await self._read(reads, Follower(reads.decoders), lane) if sample.suspect else sample
+        sample = await self._read(reads, lane)
+        return await self._read(reads, lane) if sample.suspect else sample
 
     async def set(self, name: str, value: Value, lane: Lane = Lane.COMMAND) -> None:
         """Write one value. Raises Refusal where the map forbids it, and DeviceError.
@@ -277,42 +279,33 @@ class MapDevice:
             await self._clock.sleep(wait_s)
         return await self.recall(number)
 
-    def _plan_anew(self) -> None:
-        """What is learned meanwhile counts from the next poll on."""
-        self._followed.clear()
-        self._samplings.clear()
-
     def _counted(self) -> None:
-        """One poll more."""
+        """One poll more. What is learned meanwhile of the device's pace counts from some poll on."""
         self._polls += 1
         if self._polls % _PLAN_AGAIN_POLLS == 0:
-            self._plan_anew()
+            self._samplings.clear()
 
-    def _plan(self, groups: tuple[str, ...]) -> tuple[Reads, Follower]:
+    def _plan(self, groups: tuple[str, ...]) -> Reads:
         lesson = self._notebook.recall(self._clock.monotonic())
-        reads = self.profile.reads_of_groups(groups, lesson, self._unit.bus.worthwhile_gap(self._unit.number))
-        self._followed[groups] = reads, Follower(reads.decoders, reads.absent)
-        return self._followed[groups]
+        return self.profile.reads_of_groups(groups, lesson, self._unit.bus.worthwhile_gap(self._unit.number))
 
     async def _study(self, groups: tuple[str, ...]) -> bool:
         """Find out what of these groups the device has; returns whether that is something."""
-        blocks = [decoder.block for decoder in self._plan(groups)[0].decoders]
-        learned = await self._notebook.study(blocks, self._try, self._clock.monotonic)
-        self._plan_anew()
+        learned = await self._notebook.study(self._plan(groups).blocks, self._try, self._clock.monotonic)
+        self._samplings.clear()
         return learned
 
     async def _try(self, block: Block) -> object:
         request = wire.read(block.table, block.address, block.count)
         return await self._unit.bus.ask(self._unit.number, request, within_s=self._unit.within_s)
 
-    async def _read(self, reads: Reads, follower: Follower, lane: Lane) -> Sample:
-        unit, answers, suspect = self._unit, [], False
+    async def _read(self, reads: Reads, lane: Lane) -> Sample:
+        unit, data, suspect = self._unit, [], False
         for request in reads.requests:
             answer = await unit.bus.ask(unit.number, request, lane=lane, within_s=unit.within_s)
-            answers.append(answer.data)
+            data.append(answer.data)
             suspect = suspect or answer.suspect
-        follower.take(answers)
-        return Sample(follower.values, follower.absent, suspect)
+        return reads.sample(data, suspect=suspect)
 
     async def _write(self, request: wire.Request, lane: Lane) -> None:
         await self._unit.bus.ask(self._unit.number, request, lane=lane, within_s=self._unit.within_s)

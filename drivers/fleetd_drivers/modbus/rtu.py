@@ -9,6 +9,8 @@ shorter the answer is marked suspect. One that does not come alone is asked for 
 from __future__ import annotations
 
 import asyncio
+from bisect import insort_left
+from operator import attrgetter
 
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl, SerialLine
@@ -111,7 +113,7 @@ class RtuBus(Bus):
         if in_step or (suspect and not ask.repeated and wire.reread(request, ())):
             ask.repeated = ask.repeated or not in_step
             health.took(now, self._clear_at - ask.sent_s)
-            self._lanes[ask.lane].insert(0, ask)
+            insort_left(self._queue, ask, key=attrgetter("lane"))
         else:
             self._answered(ask, pdu, now, self._clear_at - ask.sent_s, suspect=suspect)
         self._pump()
@@ -143,7 +145,7 @@ class RtuBus(Bus):
         now = self._now()
         if self._clear_at <= now:
             self._blocked_since = None
-            del self._lanes[ask.lane][0]
+            del self._queue[0]
             self._send(ask, now)
         elif self._blocked_since is None or now - self._blocked_since <= ask.within_s:
             self._blocked_since = self._blocked_since or now
@@ -154,19 +156,15 @@ class RtuBus(Bus):
     def _give_up(self, why: str) -> None:
         """The line is full of noise: nobody waits longer for it than for an answer."""
         self._blocked_since = None
-        for queue in self._lanes:
-            while queue:
-                ask = queue.pop(0)
-                ask.settle(ReplyTimeout(why, asked=f"unit {ask.unit} {ask.request}"))
+        waiting, self._queue = self._queue, []
+        for ask in waiting:
+            ask.settle(ReplyTimeout(why, asked=f"unit {ask.unit} {ask.request}"))
 
     def _next(self) -> Ask | None:
         """The request that goes next, left in its place; those that nobody waits for are dropped on the way."""
-        for queue in self._lanes:
-            while queue:
-                if queue[0].wanted:
-                    return queue[0]
-                del queue[0]
-        return None
+        while self._queue and not self._queue[0].wanted:
+            del self._queue[0]
+        return self._queue[0] if self._queue else None
 
     def _wait(self) -> None:
         """Try again once the line is clear."""

@@ -7,28 +7,15 @@ known by its id and dropped; an id that was never given out means that the two e
 
 from __future__ import annotations
 
-import asyncio
-import math
-from weakref import WeakKeyDictionary
-
-from fleetd.clock import Slots
 from fleetd.errors import BadReply, ReplyTimeout
 from fleetd.link.url import LinkUrl
-from fleetd.link.wiretime import WireClock
 from fleetd.registers.plan import DEFAULT_GAP
 from fleetd_drivers.modbus import wire
-from fleetd_drivers.modbus.bus import Ask, Bus, Lane
+from fleetd_drivers.modbus.bus import POLL, Ask, Bus
+from fleetd_drivers.modbus.deadlines import Look, deadlines_of
 
 POLLS_IN_FLIGHT = 4
 SILENT_REQUESTS = 8  # timeouts in a row, without one byte between them, after which a connection is given up
-_TICK_S = 0.02  # the grid on which deadlines of all connections lie: a timer for each would be felt
-
-_DEADLINES: WeakKeyDictionary[asyncio.AbstractEventLoop, Slots] = WeakKeyDictionary()
-
-
-def _deadlines(loop: asyncio.AbstractEventLoop) -> Slots:
-    """Where all connections of one event loop look for what is overdue."""
-    return _DEADLINES.setdefault(loop, Slots(WireClock(loop)))
 
 
 class TcpBus(Bus):
@@ -37,13 +24,11 @@ class TcpBus(Bus):
     def __init__(self, url: LinkUrl) -> None:
         super().__init__(url)
         self._decoder = wire.TcpDecoder()
-        self._sent: dict[int, Ask] = {}
+        self._sent: dict[int, tuple[Ask, Look]] = {}
         self._late: set[int] = set()
-        self._busy: set[int] = set()
         self._transaction = 0
         self._silent = 0
-        self._deadlines = _deadlines(self._loop)
-        self._look_at = math.inf
+        self._deadlines = deadlines_of(self._loop)
 
     def data_received(self, data: bytes) -> None:
         self._silent = 0
@@ -54,25 +39,26 @@ class TcpBus(Bus):
             return
         for transaction, unit, pdu in answers:
             self._arrived(transaction, unit, pdu)
-        if any(self._lanes):
+        if self._queue:
             self._pump()
 
     def _arrived(self, transaction: int, unit: int, pdu: bytes) -> None:
-        ask = self._sent.pop(transaction, None)
-        if ask is None:
+        sent = self._sent.pop(transaction, None)
+        if sent is None:
             if transaction not in self._late:
                 self._lose(f"{self.url} answered transaction {transaction}, which is not in flight")
             self._late.discard(transaction)
             return
-        self._busy.discard(ask.unit)
+        ask, look = sent
+        look.pop(ask, None)
         now = self._now()
-        used_s = (now - ask.sent_s) / POLLS_IN_FLIGHT
-        ask.health.thought(now - ask.sent_s)
+        took_s = now - ask.sent_s
+        ask.health.thought(took_s)
         if unit != ask.unit:
-            self._count(ask.health, now, used_s, heard=False)
+            self._count(ask.health, now, took_s / POLLS_IN_FLIGHT, heard=False)
             ask.settle(BadReply(f"unit {unit} answered for unit {ask.unit}", asked=str(ask.request)))
             return
-        self._answered(ask, pdu, now, used_s)
+        self._answered(ask, pdu, now, took_s / POLLS_IN_FLIGHT)
 
     def worthwhile_gap(self, unit: int) -> int:  # noqa: ARG002  # nobody knows how fast the line behind a gateway is
         return DEFAULT_GAP
@@ -81,33 +67,30 @@ class TcpBus(Bus):
         return wire.frame_tcp(0, unit, request.pdu)
 
     def _send_at_once(self, ask: Ask) -> bool:
-        if ask.unit in self._busy or (ask.lane is Lane.POLL and len(self._sent) >= POLLS_IN_FLIGHT):
+        if self._sent and not self._may_be_sent(ask):
             return False
         self._send(ask)
         return True
+
+    def _may_be_sent(self, ask: Ask) -> bool:
+        """One request at a time for each unit, and a few polls."""
+        if ask.lane is POLL and len(self._sent) >= POLLS_IN_FLIGHT:
+            return False
+        return all(other.unit != ask.unit for other, _ in self._sent.values())
 
     def _pump(self) -> None:
         while self._lost is None and (ask := self._next()) is not None:
             self._send(ask)
 
     def _next(self) -> Ask | None:
-        """The first request that may be sent now; those that nobody waits for are dropped on the way."""
-        for lane, queue in zip(Lane, self._lanes, strict=True):
-            if not queue or (lane is Lane.POLL and len(self._sent) >= POLLS_IN_FLIGHT):
-                continue
-            if (ask := self._first(queue)) is not None:
-                return ask
-        return None
-
-    def _first(self, queue: list[Ask]) -> Ask | None:
-        """Take the first request out whose unit is free; the others keep their order."""
+        """Take out the first request that may be sent now; those that nobody waits for are dropped on the way."""
         at = 0
-        while at < len(queue):
-            ask = queue[at]
-            if ask.wanted and ask.unit in self._busy:
+        while at < len(self._queue):
+            ask = self._queue[at]
+            if ask.wanted and not self._may_be_sent(ask):
                 at += 1
                 continue
-            del queue[at]
+            del self._queue[at]
             if ask.wanted:
                 return ask
         return None
@@ -115,35 +98,17 @@ class TcpBus(Bus):
     def _send(self, ask: Ask) -> None:
         self._transaction = transaction = (self._transaction + 1) & 0xFFFF
         self._late.discard(transaction)  # 65536 requests later nothing can be late any more
-        self._sent[transaction] = ask
-        self._busy.add(ask.unit)
         ask.sent_s = self._now()
         ask.due_s = ask.sent_s + ask.within_s
-        if ask.due_s < self._look_at:
-            self._watch(ask.due_s)
+        self._sent[transaction] = ask, self._deadlines.watch(ask, self)
         self._write(wire.frame_tcp(transaction, ask.unit, ask.request.pdu))
 
-    def _watch(self, due_s: float) -> None:
-        """Look for what is overdue soon after `due_s`: one look serves all requests in a row."""
-        self._look_at = math.ceil(due_s / _TICK_S) * _TICK_S
-        self._deadlines.call_at(self._look_at, self._look)
-
-    def _look(self) -> None:
-        now = self._now()
-        if now < self._look_at - _TICK_S / 2:
-            return  # this look was made superfluous by an earlier one
-        self._look_at = math.inf
-        for transaction, ask in list(self._sent.items()):
-            if ask.due_s <= now and transaction in self._sent:  # one of them may end the connection for all
-                self._expired(transaction, ask, now)
-        if self._sent:
-            self._watch(min(ask.due_s for ask in self._sent.values()))
-        self._pump()
-
-    def _expired(self, transaction: int, ask: Ask, now: float) -> None:
+    def overdue(self, ask: Ask) -> None:
+        """No answer came in time; the unit is free for the next request, and the answer is known if it comes later."""
+        transaction = next(number for number, (other, _) in self._sent.items() if other is ask)
         del self._sent[transaction]
         self._late.add(transaction)
-        self._busy.discard(ask.unit)
+        now = self._now()
         self._count(ask.health, now, (now - ask.sent_s) / POLLS_IN_FLIGHT, heard=False)
         ask.settle(ReplyTimeout(f"no answer within {ask.within_s:g} s", asked=f"unit {ask.unit} {ask.request}"))
         self._silent += 1
@@ -151,9 +116,11 @@ class TcpBus(Bus):
             self._lose(f"{self.url} broke off in the middle of an answer")
         elif self._silent >= SILENT_REQUESTS:
             self._lose(f"{self.url} has been silent for {self._silent} requests")
+        self._pump()
 
     def _in_flight(self) -> list[Ask]:
-        asks = list(self._sent.values())
+        for ask, look in self._sent.values():
+            look.pop(ask, None)
+        asks = [ask for ask, _ in self._sent.values()]
         self._sent.clear()
-        self._busy.clear()
         return asks
