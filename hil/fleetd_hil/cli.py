@@ -171,8 +171,14 @@ def record(
     host: Annotated[str, typer.Option(help="Which program asks.")] = "",
     options: Annotated[list[str] | None, typer.Option(help="KEY=NUMBER of the sim's model; may be repeated.")] = None,
     within: Annotated[float | None, typer.Option(min=0, help="How far the sim's numbers may be from these.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="NAME[=VALUE][@AFTER_S][+LASTING_S] of the line; may be repeated.")
+    ] = None,
 ) -> None:
-    """Pass on and write down every byte between a program and a device; print one JSON line with the link to use."""
+    """Pass on and write down every byte between a program and a device; print one JSON line with the link to use.
+
+    What is written down is what passed at the device's end. A fault breaks the line between it and the program.
+    """
     from fleetd_hil.capture.record import record as record_link
     from fleetd_hil.catalogue import read_options
 
@@ -183,7 +189,7 @@ def record(
         "options": dict(read_options([sim], options or ())),
     }
     head |= {} if within is None else {"within": within}
-    asyncio.run(record_link(device, capture, link, head, typer.echo))
+    asyncio.run(record_link(device, capture, link, head, fault or (), typer.echo))
 
 
 @app.command()

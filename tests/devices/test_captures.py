@@ -126,6 +126,25 @@ async def test_a_server_that_hangs_up_is_reached_again(tmp_path: Path) -> None:
             assert said == b"0.00\n0.00\n"
 
 
+async def test_the_line_to_a_device_is_broken_on_purpose_and_the_capture_is_what_the_device_said(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "c.jsonl"
+    async with Bench.open(SystemClock()) as bench:
+        sim = catalogue.build("rotctld", {}, 0, catalogue.Bus("tcp"))
+        device = f"tcp://{(await bench.tcp(sim)).address}"
+        words = (device, str(file), "--sim", "rotctld", "--link", "tcp://127.0.0.1:0", "--fault", "garble=1")
+        async with recording(*words) as link:
+            host, _, port = link.removeprefix("tcp://").rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"p\n")
+            said = await reader.readexactly(10)
+            writer.close()
+    assert all(ours != theirs for ours, theirs in zip(said, b"0.00\n0.00\n", strict=True))
+    [each] = exchanges_of(read_capture(file))
+    assert each.theirs == b"0.00\n0.00\n"
+
+
 async def test_links_of_this_process_are_recorded_as_they_are_opened(tmp_path: Path) -> None:
     file, clock = tmp_path / "c.jsonl", SystemClock()
     tape = Tape.new(file, clock, {"sim": "gs232b"})
@@ -232,6 +251,15 @@ def test_a_modbus_capture_is_put_to_a_line_with_its_units(tmp_path: Path) -> Non
     file.write_text("\n".join(map(json.dumps, lines)))
     [each] = replay(file)
     assert (each.question, each.ours, each.differs) == (ask, answer, "")
+    opened_again = [
+        Piece(0, "opened", b""),
+        Piece(0, "host", b"a"),
+        Piece(1, "opened", b""),
+        Piece(1, "host", b"b"),
+        Piece(2, "device", b"c"),
+    ]
+    told = [(one.question, one.theirs, one.fresh) for one in exchanges_of(Capture({}, opened_again))]
+    assert told == [(b"a", b"", True), (b"b", b"c", True)]
     assert [one.question for one in exchanges_of(Capture({}, [Piece(0, "host", b"a"), Piece(1, "host", b"b")]))] == [
         b"ab"
     ]

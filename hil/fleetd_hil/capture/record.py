@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -72,7 +72,9 @@ class Through:
             task.exception()  # a lost link is seen where it is read
 
 
-async def record(device: str, capture: Path, at: str, head: Mapping[str, Any], say: Callable[[str], None]) -> None:
+async def record(
+    device: str, capture: Path, at: str, head: Mapping[str, Any], faults: Sequence[str], say: Callable[[str], None]
+) -> None:
     """Record until SIGTERM or SIGINT; `say` one JSON line with the link to use instead of the device's.
 
     A device that goes is looked for again. Raises ConfigError, or LinkLost when it cannot be reached in the beginning.
@@ -90,6 +92,8 @@ async def record(device: str, capture: Path, at: str, head: Mapping[str, Any], s
                 port = await bench.pty(through, link=place.link)
             else:
                 port = await bench.tcp(through, host=place.host, port=place.port)
+            for spec in faults:
+                bench.inject(through, spec)
             say(json.dumps({"capture": str(capture), "link": f"{place.url_scheme(modbus=False)}://{port.address}"}))
             carrying = asyncio.create_task(_carry_on(ports, url, through, link, first), name="carrying")
             await told.wait()
