@@ -263,3 +263,17 @@ def test_a_modbus_capture_is_put_to_a_line_with_its_units(tmp_path: Path) -> Non
     assert [one.question for one in exchanges_of(Capture({}, [Piece(0, "host", b"a"), Piece(1, "host", b"b")]))] == [
         b"ab"
     ]
+
+
+def test_what_was_half_asked_is_forgotten_with_its_link(tmp_path: Path) -> None:
+    lines = [
+        {"capture": 1, "sim": "rotctld", "link": "tcp://127.0.0.1:4533"},
+        {"at": 0.0, "from": "opened", "hex": ""},
+        {"at": 1.0, "from": "host", "hex": b"P 10".hex()},
+        {"at": 2.0, "from": "opened", "hex": ""},
+        {"at": 3.0, "from": "host", "hex": b"p\n".hex()},
+        {"at": 3.1, "from": "device", "hex": b"0.00\n0.00\n".hex()},
+    ]
+    file = tmp_path / "c.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    assert [each.differs for each in replay(file)] == ["", ""]
