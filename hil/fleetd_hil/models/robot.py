@@ -88,6 +88,7 @@ class RobotModel:
         self._odometer_m = 0.0
         self._charging = False
         self._doors_close_s = [-math.inf] * DOORS
+        self._doors_close_at_s = -math.inf  # the last of them
         self._beat_s = -math.inf
         self._watched_from_s = math.inf
         self._reset_at_s = math.inf
@@ -219,7 +220,7 @@ class RobotModel:
             return Verdict.MOVING
         if not self.doors_open[door - 1]:
             self.parcels = max(0, self.parcels - 1)
-        self._doors_close_s[door - 1] = self.seconds + self.build.door_open_s
+        self._doors_close_s[door - 1] = self._doors_close_at_s = self.seconds + self.build.door_open_s
         return Verdict.DONE
 
     def limit_speed(self, speed_m_s: float) -> Verdict:
@@ -238,6 +239,9 @@ class RobotModel:
     def step(self, dt_s: float) -> None:
         """Let `dt_s` seconds pass, from event to event, so that one long step is as good as many short ones."""
         left_s = dt_s
+        if self._at_rest:
+            self._pass(0.0, left_s)
+            return
         while left_s > 0:
             slice_s = min(left_s, self._until_event_s())
             driving = self.target != 0 and self._free()
@@ -249,6 +253,11 @@ class RobotModel:
             if arrived:
                 self._arrive()
             self._check()
+
+    @property
+    def _at_rest(self) -> bool:
+        """Whether nothing can happen by itself but that time passes."""
+        return not (self.target or self.moving or self._reset_at_s < math.inf or self._doors_close_at_s > self.seconds)
 
     def _pass(self, moving_s: float, resting_s: float) -> None:
         self.seconds += moving_s + resting_s

@@ -100,6 +100,8 @@ class ModbusSim:
         unit = self.units.get(request.unit)
         if unit is None or self._fault("silent", request, at_s) is not None:
             return []
+        if not self.faults:
+            return self._answer_well(unit, request, at_s)
         if (code := self._fault("exception", request, at_s)) is not None:
             pdu = bytes([request.pdu[0] | 0x80, int(code)])
         else:
@@ -108,6 +110,15 @@ class ModbusSim:
             return []
         data = self._framed(pdu, request, at_s)
         return [Answer(data, unit.turnaround_s + (self._fault("late", request, at_s) or 0.0))]
+
+    def _answer_well(self, unit: Unit, request: Request, at_s: float) -> list[Answer]:
+        """While nothing is broken, which is nearly always."""
+        pdu = _carry_out(unit, request.pdu, at_s)
+        if unit.locked:
+            return []
+        is_rtu = self.framing == "rtu"
+        frame = rtu_frame(request.unit, pdu) if is_rtu else tcp_frame(request.transaction, request.unit, pdu)
+        return [Answer(frame, unit.turnaround_s)]
 
     def _fault(self, name: str, request: Request, at_s: float) -> float | None:
         return self.faults.value(name, at_s, request.unit)

@@ -50,10 +50,10 @@ class Call:
         if self._swept is not None:
             self._swept()
 
-    def take_up(self) -> Call:
-        """Its time has come: it is made in this turn."""
+    def take_up(self) -> bool:
+        """Its time has come; returns whether it is to be made."""
         self._swept = None
-        return self
+        return not self._cancelled
 
     def _run(self) -> None:
         """Make it, as the loop's own turn does with what stands in its queue."""

@@ -94,31 +94,35 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         ready: deque[Call] = self._ready  # type: ignore[attr-defined]
         if not ready and not self._stopping:  # type: ignore[attr-defined]
-            self._look_around(ready)
+            if len(self._descriptors) > self._still or not self._timers:
+                self._look_at_descriptors()
+            if not ready:
+                self._go_on(ready)
         for _ in range(len(ready)):
             call = ready.popleft()
             if not call._cancelled:  # noqa: SLF001  # as the loop's own turn does
                 call._run()  # noqa: SLF001
 
-    def _look_around(self, ready: deque[Call]) -> None:
-        """Descriptors are looked at before time passes; then it passes up to the next timer."""
-        timers = self._timers
-        while timers and timers[0][2].cancelled():
-            heapq.heappop(timers)
-            self._cancelled -= 1
-        if len(self._descriptors) > self._still or not timers:
-            self._process_events(self._selector.select(0 if timers else _STUCK_S))  # type: ignore[attr-defined]
-            if ready:
-                return
-        if not timers:
+    def _look_at_descriptors(self) -> None:
+        """Before time passes; where nobody waits for it to pass, something must come from there."""
+        found = self._selector.select(0 if self._timers else _STUCK_S)  # type: ignore[attr-defined]
+        if not found and not self._timers:
             raise Overdue("nothing can happen in this world any more: everybody waits for somebody else")
+        self._process_events(found)  # type: ignore[attr-defined]
+
+    def _go_on(self, ready: deque[Call]) -> None:
+        """Time passes up to the next call that is due."""
+        timers = self._timers
         if time.monotonic() > self._give_up_at_s:
             raise Overdue(f"this took more than {self._within_s:g} s of real time, at {self._now_s:.1f} s of its own")
-        self._now_s = max(self._now_s, timers[0][0])
-        while timers and timers[0][0] <= self._now_s:
-            call = heapq.heappop(timers)[2]
-            self._cancelled -= call.cancelled()
-            ready.append(call.take_up())
+        while timers and not ready:
+            self._now_s = max(self._now_s, timers[0][0])
+            while timers and timers[0][0] <= self._now_s:
+                call = heapq.heappop(timers)[2]
+                if call.take_up():
+                    ready.append(call)
+                else:
+                    self._cancelled -= 1
 
     def _start_serving(self, *arguments: Any, **more: Any) -> None:
         """Who connects to it from here has a descriptor of his own, which is one too many to be still."""
