@@ -6,7 +6,7 @@ they import what they need from here.
 """
 
 from fleetd.devices.rig import Rig, RigLimits, RigMode, Side, Switch
-from fleetd.devices.robot import ActionSpec, ArgumentSpec, InterlockSpec, Outcome, ReadBack, Robot
+from fleetd.devices.robot import ActionSpec, ArgumentSpec, Beating, InterlockSpec, Outcome, ReadBack, Robot
 from fleetd.devices.rotator import AzEl, Rotator, RotatorLimits
 from fleetd.devices.sensor import LinkQuality, Pollable, Sample, Sampling, Sensor
 from fleetd.devices.spec import (
@@ -25,6 +25,7 @@ __all__ = [
     "ActionSpec",
     "ArgumentSpec",
     "AzEl",
+    "Beating",
     "Capability",
     "Driver",
     "DriverSpec",

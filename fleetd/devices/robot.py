@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from fleetd.devices.sensor import Sensor
+from fleetd.devices.sensor import Sampling, Sensor
 from fleetd.records import Value
 
 
@@ -61,6 +61,18 @@ class ReadBack:
 
     outcome: Literal["done", "refused", "unseen"]
     reason: str = ""
+
+
+@runtime_checkable
+class Beating(Protocol):
+    """What can be shown that its supervisor lives without a task that waits, as `Pollable` can be polled without one.
+
+    A driver need not be; then it is shown by `Robot.heartbeat` alone.
+    """
+
+    def beat(self, told: Callable[[Exception | None], None], /) -> Sampling:
+        """One heartbeat; `told` hears None, or the error, once (perhaps at once), unless it is given up before."""
+        ...
 
 
 @runtime_checkable

@@ -11,16 +11,19 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import msgspec
 
 from fleetd.clock import Slots
-from fleetd.devices import Driver, Pollable, Sample, Sampling
+from fleetd.devices import Beating, Driver, Pollable, Sample, Sampling
 from fleetd.errors import Declined, DeviceError
 from fleetd.records import DeviceState, Quality, Reading
 from fleetd.robots.telling import Telling
 from fleetd.settings import Settings
 from fleetd.supervise import Device, Supervision
+
+T = TypeVar("T")
 
 _POLL_S = 5.0
 _SLOT_S = 0.1
@@ -142,7 +145,7 @@ class Poller:
         while True:
             self._take(await driver.read())
             if isinstance(driver, Pollable):
-                await _Round(driver, self._take).last(slots, cadence)
+                await _Round(driver.poll, self._take).last(slots, cadence)
             else:
                 await slots.sleep_to(cadence.next_s(clock.monotonic()))
 
@@ -152,7 +155,10 @@ class Poller:
         while True:
             if self.healthy():
                 await driver.heartbeat()
-            await slots.sleep_to(cadence.next_s(clock.monotonic()))
+            if isinstance(driver, Beating):
+                await _Round(driver.beat, _nothing, self.healthy).last(slots, cadence)
+            else:
+                await slots.sleep_to(cadence.next_s(clock.monotonic()))
 
     def _take(self, sample: Sample) -> None:
         clock, device = self.supervision.clock, self.device
@@ -185,21 +191,27 @@ class Poller:
         self._last = None
 
 
-class _Round:
-    """Polls at each instant of a cadence, by callbacks alone, until the device declines or fails."""
+class _Round(Generic[T]):
+    """Asks at each instant of a cadence at which it `may`, by callbacks alone, until the device declines or fails."""
 
-    __slots__ = ("_asking", "_driver", "_ended", "_on_answer", "_sampling", "_take")
+    __slots__ = ("_ask_it", "_asking", "_ended", "_may", "_on_answer", "_sampling", "_take")
 
-    def __init__(self, driver: Pollable, take: Callable[[Sample], None]) -> None:
-        self._driver = driver
+    def __init__(
+        self,
+        ask: Callable[[Callable[[T | Exception], None]], Sampling],
+        take: Callable[[T], None],
+        may: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._ask_it = ask
         self._take = take
+        self._may = may
         self._ended: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self._sampling: Sampling | None = None
         self._asking = False
         self._on_answer = self._answered  # bound once, not for each poll
 
     async def last(self, slots: Slots, cadence: Cadence) -> None:
-        """Poll until the device declines to answer. Raises DeviceError."""
+        """Ask until the device declines to answer. Raises DeviceError."""
         leave = slots.every(cadence.period_s, cadence.phase_s, self._ask)
         try:
             error = await self._ended
@@ -211,15 +223,15 @@ class _Round:
             raise error
 
     def _ask(self) -> None:
-        if self._asking or self._ended.done():
-            return  # an instant at which it still thinks about the last poll is not made up for
+        if self._asking or self._ended.done() or not self._may():
+            return  # an instant at which it still thinks about the last question is not made up for
         self._asking = True
         try:
-            self._sampling = self._driver.poll(self._on_answer)
+            self._sampling = self._ask_it(self._on_answer)
         except Exception as bug:  # noqa: BLE001  # raised again where the round is waited for
             self._end(bug)
 
-    def _answered(self, outcome: Sample | Exception) -> None:
+    def _answered(self, outcome: T | Exception) -> None:
         self._asking = False
         if isinstance(outcome, Exception):
             self._end(outcome)
@@ -232,6 +244,10 @@ class _Round:
     def _end(self, error: Exception) -> None:
         if not self._ended.done():
             self._ended.set_result(error)
+
+
+def _nothing(_answer: None) -> None:
+    """A heartbeat brings no news."""
 
 
 async def _raise(trouble: asyncio.Future[DeviceError]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleetd.clock import SystemClock
-from fleetd.devices import Robot, Sample, load_driver
+from fleetd.devices import Beating, Robot, Sample, load_driver
 from fleetd.errors import BadReply, ConfigError, Declined, DeviceError, LinkLost, Refusal, ReplyTimeout
 from fleetd.link.ports import Ports
 from fleetd.link.url import LinkUrl, parse_link
@@ -355,3 +355,20 @@ async def test_the_driver_reads_and_tells_pymodbus_own_server() -> None:
             assert (written["command_number"], written["command_argument_1"], written["command_crc"]) == (7, 2, 0x25C5)
     finally:
         await server.shutdown()
+
+
+async def test_a_heartbeat_without_a_task_reaches_the_robot_and_says_once_how_it_ended(network: Rig) -> None:
+    async with network.robot() as robot:
+        assert isinstance(robot, Beating)
+        for number in (1, 2, 3):
+            told: asyncio.Queue[Exception | None] = asyncio.Queue()
+            robot.beat(told.put_nowait)
+            async with asyncio.timeout(2):
+                assert await told.get() is None
+            assert (await robot.get(["heartbeat_in"])).values["heartbeat_in"] == number
+        heard: list[Exception | None] = []
+        robot.beat(heard.append).give_up()
+        assert (await robot.get(["heartbeat_in"])).values["heartbeat_in"] == 4
+        assert heard == []
+    robot.beat(heard.append)
+    assert [type(each) for each in heard] == [LinkLost]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -212,6 +212,52 @@ async def test_heartbeats_keep_their_period_and_cease_while_the_daemon_ails() ->
         scene.healthy = True
         await scene.clock.advance(1)
         assert len(unit.beats) > before
+
+
+class BeatingUnit(Unit):
+    """The same, but its heartbeats need no task; one may fail, or stay under way."""
+
+    outcome: Exception | None = None
+    keeps_silent = False
+    given_up = 0
+
+    def beat(self, told: Callable[[Exception | None], None], /) -> BeatingUnit:
+        self.beats.append(self.clock.monotonic())
+        if not self.keeps_silent:
+            told(self.outcome)
+        return self
+
+    def give_up(self) -> None:
+        self.given_up += 1
+
+
+async def test_heartbeats_without_a_task_keep_the_same_rules() -> None:
+    scene = Scene()
+    unit = BeatingUnit(scene.clock)
+    async with scene.working({"unit": unit}, Rhythm(poll_s=60.0, heartbeat_s=0.5)):
+        await scene.clock.advance(10)
+        assert len(unit.beats) == pytest.approx(21, abs=1)
+        scene.healthy = False
+        before = len(unit.beats)
+        await scene.clock.advance(10)
+        assert len(unit.beats) == before
+        scene.healthy = True
+        unit.keeps_silent = True
+        await scene.clock.advance(10)
+        assert len(unit.beats) == before + 1  # none is sent while the last is under way
+    assert unit.given_up == 1
+
+
+async def test_a_heartbeat_that_fails_ends_the_work_and_it_is_connected_anew() -> None:
+    scene = Scene()
+    unit = BeatingUnit(scene.clock)
+    async with scene.working({"unit": unit}, Rhythm(poll_s=60.0, heartbeat_s=0.5)):
+        await scene.clock.advance(3)
+        unit.outcome = ReplyTimeout("no answer")
+        await scene.clock.advance(1)
+        unit.outcome = None
+        await scene.clock.advance(10)
+        assert scene.states() == [DeviceState.ONLINE, DeviceState.STALE, DeviceState.ONLINE]
 
 
 async def test_a_sensor_gets_no_heartbeat() -> None:

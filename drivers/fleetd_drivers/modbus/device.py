@@ -19,6 +19,7 @@ from fleetd.registers.commands import encode_command, outcome, read_back_names
 from fleetd.registers.model import RegisterMap, ValueSpec
 from fleetd.registers.plan import Block
 from fleetd_drivers.modbus import wire
+from fleetd_drivers.modbus.beat import Beat
 from fleetd_drivers.modbus.bus import Answer, Ask, Bus, Lane
 from fleetd_drivers.modbus.halving import NO_SUCH_ADDRESS
 from fleetd_drivers.modbus.profile import Profile, Reads
@@ -264,11 +265,24 @@ class MapDevice:
 
     async def heartbeat(self) -> None:
         """Change the heartbeat register once more. Raises DeviceError."""
+        if (request := self._next_beat()) is not None:
+            await self._write(request, Lane.COMMAND)
+
+    def beat(self, told: Callable[[Exception | None], None], /) -> Beat:
+        """`heartbeat`, without a task: `told` hears None, or the error, once, unless it is given up before."""
+        beat, request = Beat(told), self._next_beat()
+        if request is None:
+            told(None)
+        else:
+            beat.begin(self._unit.bus, self._unit.number, request, self._unit.within_s)
+        return beat
+
+    def _next_beat(self) -> wire.Request | None:
         beat = self._map.heartbeat
         if beat is None:
-            return
+            return None
         self._heartbeats = self._heartbeats % 0xFFFF + 1
-        await self._write(self._setting(beat.write, self._heartbeats), Lane.COMMAND)
+        return self._setting(beat.write, self._heartbeats)
 
     async def _concluded(self, number: int) -> ReadBack:
         """The device's word on a command that it has been sent, waiting a little for it to take it up."""
