@@ -22,9 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that needs a program which is not here is skipped, or fails where peers are required."""
+    """A test that needs a program or file which is not here is skipped, or fails where peers are required."""
     for mark in item.iter_markers("peer"):
-        missing = [program for program in mark.args if shutil.which(program) is None]
+        missing = [peer for peer in mark.args if shutil.which(peer) is None and not Path(peer).is_file()]
         if missing and REQUIRE_PEERS:
             pytest.fail(f"needs {', '.join(missing)}, and FLEETD_REQUIRE_PEERS is set", pytrace=False)
         if missing:
