@@ -20,7 +20,7 @@ from fleetd.clock import Clock
 from fleetd_hil import line
 from fleetd_hil.line import Pace, Stand
 from fleetd_hil.ports import Port, PtyPort, TcpPort
-from fleetd_hil.sim import Sim
+from fleetd_hil.sim import Sim, SimDied
 
 LOOK_AGAIN_S = 0.02
 """Real seconds between looks at faults that begin and end by themselves."""
@@ -34,12 +34,16 @@ class Bench:
         self._look_again_s = look_again_s
         self._draw = random.Random(seed)
         self._ports: list[tuple[Stand, Port]] = []
-        self._changed = asyncio.Event()  # what has to be looked at
+        self._changed = asyncio.Event()
+        self._death: SimDied | None = None  # what has to be looked at
 
     @classmethod
     @asynccontextmanager
     async def open(cls, clock: Clock, *, seed: int = 0, look_again_s: float = LOOK_AGAIN_S) -> AsyncIterator[Bench]:
-        """A bench that serves until the context ends; the ports are gone afterwards."""
+        """A bench that serves until the context ends; the ports are gone afterwards.
+
+        A sim that dies ends it: the body is cancelled, and SimDied is raised in a group.
+        """
         failure: Exception | None = None
         async with asyncio.TaskGroup() as tasks:
             bench = cls(clock, seed, look_again_s)
@@ -72,7 +76,12 @@ class Bench:
     def _stand(self, sim: Sim, pace: Pace) -> Stand:
         sim.faults.learn(line.FAULTS)
         sim.faults.listeners.append(self._changed.set)
-        return Stand(sim, self.clock, pace, random.Random(self._draw.random()))
+        return Stand(sim, self.clock, pace, random.Random(self._draw.random()), self._died)
+
+    def _died(self, death: SimDied) -> None:
+        """Whoever works at the bench hears of it, and the first death is the one that counts."""
+        self._death = self._death or death
+        self._changed.set()
 
     async def _serve(self, stand: Stand, port: Port) -> Port:
         await port.plug()
@@ -83,6 +92,8 @@ class Bench:
     async def _watch(self) -> None:
         """Look at all after each change, and in between at those where something may happen by itself."""
         while True:
+            if self._death is not None:
+                raise self._death
             self._changed.clear()
             for stand, port in list(self._ports):
                 await _look(stand, port)

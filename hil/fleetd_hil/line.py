@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fleetd.clock import Clock
 from fleetd_hil.faults import FaultKind
-from fleetd_hil.sim import Answer, Sim
+from fleetd_hil.sim import Answer, Sim, SimDied
 
 _HAIR_S = 0.000_01  # a timer may be so much early
 
@@ -53,6 +53,8 @@ class Stand:
     clock: Clock
     pace: Pace
     draw: random.Random
+    died: Callable[[SimDied], None]
+    """Told when the sim has died."""
 
     @property
     def lively(self) -> bool:
@@ -90,7 +92,7 @@ class Line:
         pace = self._stand.pace
         if self._stand.fault("echo") is not None:
             self._queue(data, at_s, at_s)
-        for answer in self._feed(data, at_s):
+        for answer in self._said(data, at_s):
             self._answer(answer, at_s, at_s + len(data) * pace.character_s + pace.gap_s)
 
     def resume(self) -> None:
@@ -100,8 +102,15 @@ class Line:
             self.hear(held)
         if self._speaks:
             at_s = self._stand.clock.monotonic()
-            for said in self._feed(b"", at_s):
+            for said in self._said(b"", at_s):
                 self._answer(said, at_s, at_s)
+
+    def _said(self, data: bytes, at_s: float) -> list[Answer]:
+        try:
+            return list(self._feed(data, at_s))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the sim's
+            self._stand.died(SimDied(self._stand.sim.name, error))
+            return []
 
     def _answer(self, answer: Answer, at_s: float, heard_s: float) -> None:
         start_s = heard_s + answer.after_s

@@ -28,6 +28,13 @@ Feed = Callable[[bytes, float], Iterable[Answer]]
 """Takes what arrived and the running scene time in seconds; partial frames are kept for the next call."""
 
 
+class SimDied(Exception):
+    """A sim raised what no sim may: it has a bug, and nothing that it shows from then on means anything."""
+
+    def __init__(self, name: str, error: BaseException) -> None:
+        super().__init__(f"the sim {name} died: {type(error).__name__}: {error}")
+
+
 class Sim(Protocol):
     """The far end of a wire."""
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from fleetd.errors import ConfigError
+from fleetd_hil import catalogue
+from fleetd_hil.faults import Faults
+from fleetd_hil.scenario.given import Act, Order, Orders
 from fleetd_hil.scenario.junit import junit_xml
 from fleetd_hil.scenario.model import Expectation
 from fleetd_hil.scenario.observer import Heard, Observer
@@ -17,6 +22,7 @@ from fleetd_hil.scenario.quantities import condition, seconds
 from fleetd_hil.scenario.report import report_html
 from fleetd_hil.scenario.run import play
 from fleetd_hil.scenario.script import read_script
+from fleetd_hil.sim import Answer, Feed
 from fleetd_hil.virtual.loop import LoopClock
 
 FOLDER = Path(__file__).parents[2] / "hil" / "scenarios"
@@ -112,6 +118,19 @@ expect:
         ("expect:", "simulate: {robot-4: {wings: 2}}\nexpect:", "unknown option 'wings'"),
         ("expect:", "real: [robot-11]\nexpect:", "'robot-11' is no"),
         ("lasts: 2 min", "lasts: 2 fortnights", "write a number and its unit"),
+        ("fault: silent+20", "clear: sulking", ":7:5: timeline.0: unknown fault 'sulking'; known here are"),
+        ("expect:", "orbits: {moon: {late: 3 s}}\nexpect:", "'moon' is no satellite of the site; there are candy-tin"),
+        ("state: quarantined", "state: sulking", ":9:5: expect.0: state is never 'sulking'; it is one of online"),
+        (
+            "status: {device: robot-1, state: quarantined}",
+            'reading: {device: robot-1, mood: "> 3"}',
+            ":9:5: expect.0: readings of robot-1 have no 'mood'; they have battery_charge_percent",
+        ),
+        (
+            "status: {device: robot-1, state: quarantined}",
+            "contact: {satellite: moon}",
+            "'moon' is no satellite of the site; there are candy-tin",
+        ),
     ],
 )
 def test_what_could_be_misunderstood_is_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -124,7 +143,88 @@ def test_what_could_be_misunderstood_is_refused(tmp_path: Path, old: str, new: s
     with pytest.raises(ConfigError) as refused:
         read_script(file)
     assert words in " | ".join(refused.value.problems)
-    assert all("tried.yaml" in problem or "small.yaml" in problem for problem in refused.value.problems)
+    assert all("tried.yaml:" in problem or "small.yaml:" in problem for problem in refused.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            'driver: little-donkey, link: "modbus+tcp://10.20.0.4:502", settings: {unit: 1, poll_s: 2.0}',
+            'driver: gs232b, link: "tcp://10.20.0.4:502"}\n  - {name: robot-6, driver: kiss, link: "tcp://10.20.0.4:502"',
+            "robot-4 has this link already, and only Modbus units can share one",
+        ),
+        (
+            'link: "modbus+rtu:///dev/ttyUSB1?baud=19200", settings: {unit: 2,',
+            'link: "modbus+rtu:///dev/ttyUSB1?baud=19200", settings: {unit: 1,',
+            "robot-1",
+        ),
+    ],
+)
+def test_two_sims_on_one_link_are_refused(tmp_path: Path, old: str, new: str, words: str) -> None:
+    """By the line of the site file, whose own reading refuses it already."""
+    shutil.copytree(FOLDER, tmp_path / "s")
+    (tmp_path / "s" / "tried.yaml").write_text(GOOD)
+    site = tmp_path / "s" / "sites" / "small.yaml"
+    assert old in site.read_text()
+    site.write_text(site.read_text().replace(old, new, 1))
+    with pytest.raises(ConfigError) as refused:
+        read_script(tmp_path / "s" / "tried.yaml")
+    assert words in str(refused.value)
+    assert re.search(r"small\.yaml:4\d:\d+: devices\.\d", str(refused.value))
+
+
+class Dying:
+    """A rotator whose third question is too much for it."""
+
+    name, units, violations = "gs232b", (), ()
+
+    def __init__(self) -> None:
+        self.faults = Faults(())
+        self.asked = 0
+
+    def attach(self) -> Feed:
+        return self.feed
+
+    def feed(self, _data: bytes, _at_s: float) -> list[Answer]:
+        self.asked += 1
+        if self.asked > 2:
+            raise ZeroDivisionError("no such angle")
+        return [Answer(b"AZ=000  EL=000\r\n")]
+
+
+def test_a_sim_that_dies_fails_its_scenario_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = replace(catalogue.KINDS["gs232b"], alone=lambda _options: Dying())
+    monkeypatch.setitem(catalogue.KINDS, "gs232b", kind)  # type: ignore[arg-type]  # a mapping that is a dict
+    verdict = play(read_script(FOLDER / "empty-battery.yaml"))
+    assert not verdict.passed
+    (finding,) = [each for each in verdict.findings if not each.held]
+    assert finding.words == "every sim lives to the end"
+    assert finding.evidence == "the sim gs232b died: ZeroDivisionError: no such angle"
+
+
+def test_a_scenario_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetd_hil.scenario.run.DEADLINE_S", 0.05)
+    verdict = play(read_script(FOLDER / "stop-all.yaml"))
+    (finding,) = [each for each in verdict.findings if not each.held]
+    assert finding.words == "the scenario comes to its end"
+    assert "more than 0.05 s of real time" in finding.evidence
+
+
+def test_each_act_wants_an_order_of_its_own_that_has_not_expired() -> None:
+    orders = Orders()
+    orders.give("a", Order("robot-1", "send", 10.0, 20.0))
+    orders.give("a", Order("robot-1", "send", 12.0, 90.0))  # the same once more
+    orders.give("b", Order("robot-1", "open_door", 10.0, 20.0))
+    orders.learn("c", "robot-2", "hold")
+
+    def unfounded(*acts: Act) -> list[str]:
+        return [how for _, how in orders.unfounded(acts)]
+
+    assert unfounded(Act(11.0, "robot-1", "send"), Act(500.0, "robot-2", "hold")) == []
+    assert unfounded(Act(11.0, "robot-1", "send"), Act(13.0, "robot-1", "send")) == ["twice"]
+    assert unfounded(Act(20.4, "robot-1", "open_door"), Act(20.6, "robot-1", "send")) == ["late"]
+    assert unfounded(Act(9.0, "robot-1", "send")) == ["twice"]
 
 
 def test_quantities() -> None:

@@ -111,13 +111,12 @@ class Player:
         await self.stage.place(self.world)
         await self.stage.begin()
         await self._until(0.0)
-        watching = asyncio.create_task(self._watch(), name="invariants")
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watch(), name="invariants")
             for step in sorted(scenario.timeline, key=lambda step: step.at):
                 await self._until(step.at)
                 await self._act(step)
             await self._until(scenario.lasts)
-        finally:
             watching.cancel()
         await all_sent(self.stage, self.observer)
         await self.stage.leave()

@@ -18,10 +18,12 @@ from fleetd_hil.scenario.junit import junit_xml
 from fleetd_hil.scenario.play import Finding, Player, Told, Verdict
 from fleetd_hil.scenario.report import report_html
 from fleetd_hil.scenario.script import Script, read_script
-from fleetd_hil.scenario.stage import Stage, open_stage, scratch_folder
+from fleetd_hil.scenario.stage import Stage, innermost, open_stage, scratch_folder
+from fleetd_hil.sim import SimDied
 from fleetd_hil.virtual.loop import Overdue, VirtualLoop
 
 _PROGRESS_S = 0.5
+_ENDS = "the scenario comes to its end"
 DEADLINE_S = 600.0
 """Real seconds that one scenario may take."""
 
@@ -82,10 +84,8 @@ def play(script: Script, rate: float | None = None, told: Told = lambda _at, _wh
     folder = scratch_folder(virtual=rate is None)
     try:
         verdict = _played(script, folder, rate, told)
-    except (FleetError, Overdue) as error:
-        verdict = Verdict(script.scenario, [Finding("the scenario comes to its end", held=False, evidence=str(error))])
     except Exception as error:  # noqa: BLE001  # a bug in the daemon is what a scenario is there to find
-        verdict = Verdict(script.scenario, [Finding("the daemon has no bug", held=False, evidence=where_from(error))])
+        verdict = Verdict(script.scenario, [_broken_off(error)])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if rate is None and (said := complaints()) is not None:
@@ -93,6 +93,18 @@ def play(script: Script, rate: float | None = None, told: Told = lambda _at, _wh
     verdict.wall_s = time.monotonic() - began_s
     verdict.log = [line.replace(str(folder), "") for line in verdict.log]  # the same wherever it was played
     return verdict
+
+
+def _broken_off(error: Exception) -> Finding:
+    """Why it did not come to its end."""
+    match innermost(error):
+        case SimDied() as death:
+            return Finding("every sim lives to the end", held=False, evidence=str(death))
+        case TimeoutError():
+            return Finding(_ENDS, held=False, evidence=f"it was given up after {DEADLINE_S:g} s of real time")
+        case FleetError() | Overdue() as known:
+            return Finding(_ENDS, held=False, evidence=str(known))
+    return Finding("the daemon has no bug", held=False, evidence=where_from(error))
 
 
 def _played(script: Script, folder: Path, rate: float | None, told: Told) -> Verdict:

@@ -12,7 +12,7 @@ from fleetd.strictyaml import Positions, load_strict, validate
 from fleetd_hil import catalogue
 from fleetd_hil.scenario.model import Scenario, Step
 from fleetd_hil.scenario.vocabulary import Vocabulary
-from fleetd_hil.scenario.world import World, build_world, shared_links, sim_name
+from fleetd_hil.scenario.world import World, build_world, sim_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ def read_script(file: Path) -> Script:
     if ".." in Path(scenario.site).parts:
         raise ConfigError(positions.line(("site",), "the site file lies beside the scenario or below it"))
     site = load_site(file.parent / scenario.site)
-    checker = _Checker(Script(scenario, file, site), positions)
-    if faults := [*checker.site_faults(), *checker.faults()]:
+    script = Script(scenario, file, site)
+    if faults := list(_Checker(script, positions).faults()):
         raise ConfigError(faults)
-    return checker.script
+    return script
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,8 @@ class _Checker:
     def __post_init__(self) -> None:
         object.__setattr__(self, "devices", {device.name: device for device in self.script.site.devices})
 
-    def site_faults(self) -> Iterator[str]:
-        """Two sims on one link, by the line of the site file that has the second."""
-        _, there = load_strict(self.script.file.parent / self.script.scenario.site)
-        names = list(self.devices)
-        for first, second, why in shared_links(self.script.site, self.script.scenario.real):
-            place = ("devices", names.index(second), "link")
-            yield there.line(place, f"{second} stands on the link of {first}, and {why}")
-
     def faults(self) -> Iterator[str]:
-        """In the scenario itself."""
+        """A line each."""
         yield from self._device_faults()
         scenario, known = self.script.scenario, Vocabulary(self.script.site)
         for index, each in enumerate(scenario.expect):

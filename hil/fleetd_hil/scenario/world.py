@@ -95,8 +95,6 @@ def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping
     for name in (*real, *options):
         if name not in names:
             raise ConfigError(f"{name!r} is no device of the site; there are {', '.join(sorted(names))}")
-    for one, other, why in shared_links(site, real):
-        raise ConfigError(f"{other} stands on the link of {one}, and {why}")
     world, lines = World(), _by_link([device for device in site.devices if device.name not in real])
     for link, devices in lines.items():
         kinds = {device.name: catalogue.find(sim_name(device)) for device in devices}
@@ -125,21 +123,6 @@ def build_world(site: Site, real: Collection[str], options: Mapping[str, Mapping
 def sim_name(device: DeviceSettings) -> str:
     """The sim that stands in for a device."""
     return str(device.settings.map) if device.driver == "modbus-sensor" else device.driver
-
-
-def shared_links(site: Site, real: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Simulated devices that cannot share the link that they share: the first, another, and why."""
-    for devices in _by_link([device for device in site.devices if device.name not in real]).values():
-        taken: dict[int, str] = {}
-        for device in devices:
-            kind = catalogue.KINDS.get(sim_name(device))
-            if device is not devices[0] and (kind is None or kind.unit is None or not taken):
-                yield devices[0].name, device.name, "only Modbus devices can share a line"
-            elif kind is not None and kind.unit is not None:
-                unit = device.settings.unit
-                if unit in taken:
-                    yield taken[unit], device.name, f"both are unit {unit}"
-                taken.setdefault(unit, device.name)
 
 
 def hang_sky(world: World, site: Site, wishes: Mapping[str, OrbitWish], start: datetime) -> None:
