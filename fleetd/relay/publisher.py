@@ -19,7 +19,7 @@ from functools import partial
 import structlog
 
 from fleetd.clock import Clock
-from fleetd.errors import StoreError
+from fleetd.relay.acked import GATHER_S, Acked
 from fleetd.relay.failures import Rejected, UplinkLost
 from fleetd.relay.pace import BacklogPace, Rate, never
 from fleetd.relay.queue import Queue, queues
@@ -34,11 +34,9 @@ from fleetd.store.rows import Kind, Row
 log = structlog.get_logger(__name__)
 
 _PACE_S = 0.02  # how often a paced backlog goes on, in the clock's seconds
-_GATHER_S = 0.02  # real time in which acknowledgements gather before they are deleted in one commit
 _LOOK_S = 1.0  # real time between looks at the oldest unacknowledged message
 _SILENT_S = 5.0  # real time without an acknowledgement after which one says so
 _ANSWERS = "acknowledgements"
-_STORE_RETRY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -78,7 +76,7 @@ class Publisher:
         self._window = 1
         self._in_flight: dict[int, _Sent] = {}
         self._unknown: set[int] = set()
-        self._done: set[int] = set()
+        self.acked = Acked(outbox, clock)
         self._passed_over: set[int] = set()
         self.refused = Refused(clock, rejected)
         """What this broker will not take."""
@@ -87,7 +85,6 @@ class Publisher:
         self._rate = Rate()
         self._more = asyncio.Event()
         self._room_again = asyncio.Event()
-        self._some_done = asyncio.Event()
 
     @property
     def stuck(self) -> list[Stuck]:
@@ -109,30 +106,22 @@ class Publisher:
                 await self._begin(will, window)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._send_all(uplink), name="relay publish")
-                    tasks.create_task(self._delete_done(), name="relay delete")
+                    tasks.create_task(self.acked.keep_settling(), name="relay delete")
                     tasks.create_task(self._watch_oldest(uplink), name="relay acknowledgements")
                     tasks.create_task(self._try_held(uplink), name="relay held topics")
         finally:
             self._silence.over(_ANSWERS)
             self._queues = []
-            self._outbox.claims.end(self._done)
+            self._outbox.claims.end(self.acked.seqs)
 
     async def drained(self) -> None:
         """Return once nothing but the last will is left to publish, and what was acknowledged is deleted."""
-        while self._in_flight or self._done or self._outbox.tally.backlog > 1:  # noqa: ASYNC110  # once, at the end
-            await asyncio.sleep(_GATHER_S)
+        while self._in_flight or self.acked or self._outbox.tally.backlog > 1:  # noqa: ASYNC110  # once, at the end
+            await asyncio.sleep(GATHER_S)
 
     def rate_per_s(self) -> float:
         """Acknowledgements a second, lately."""
         return self._rate.per_s(asyncio.get_running_loop().time())
-
-    async def settle(self) -> None:
-        """Delete what was acknowledged. Raises StoreError, and then nothing is forgotten."""
-        done = sorted(self._done)
-        if done:
-            await self._outbox.delete(done)
-            self._done.difference_update(done)
-            self._outbox.claims.release(done)
 
     async def _begin(self, will: Row, window: int) -> None:
         """Our own status goes first, then what the broker must retain if it lost its disk, then all that waits."""
@@ -140,7 +129,7 @@ class Publisher:
         self._in_flight.clear()
         self._passed_over.clear()
         self.refused.forget()
-        await self.settle()
+        await self.acked.settle()
         self._will_seq, self._window = will.seq, window
         self._boundary = self._outbox.announced
         self._queues = queues(
@@ -214,7 +203,7 @@ class Publisher:
         seq = row.seq
         if row.kind is Kind.NODE and (seq <= self._boundary or seq == self._will_seq):
             return  # went first
-        if seq in self._in_flight or seq in self._done:
+        if seq in self._in_flight or seq in self.acked.seqs:
             return
         if self.refused and self.refused.keeps(row, self._addressing(row)[0].topic):
             return
@@ -259,8 +248,7 @@ class Publisher:
     def _acknowledged(self, row: Row, topic: str) -> None:
         self.acks += 1
         self.readings_acked += row.kind is Kind.READING
-        self._done.add(row.seq)
-        self._some_done.set()
+        self.acked.add(row.seq)
         if row.kind in (Kind.STATUS, Kind.ALARM):
             self._retained[topic] = row
         elif row.kind is Kind.ALARM_CLEARED:
@@ -272,18 +260,6 @@ class Publisher:
         for queue in self._queues:
             queue.go_back(seq, self._outbox.announced)
         self._more.set()
-
-    async def _delete_done(self) -> None:
-        while True:
-            await self._some_done.wait()
-            await asyncio.sleep(_GATHER_S)
-            self._some_done.clear()
-            try:
-                await self.settle()
-            except StoreError as error:
-                log.debug("acknowledged records cannot be deleted yet", reason=str(error))
-                await self._clock.sleep(_STORE_RETRY_S)
-                self._some_done.set()
 
     # Watching
 

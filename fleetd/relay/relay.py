@@ -236,7 +236,7 @@ class Relay:
                     await guest.farewell(uplink)
                 await uplink.deliver(self._addressing(will)[0])
                 await self._store.outbox.delete([will.seq])
-                await self._publisher.settle()
+                await self._publisher.acked.settle()
                 await uplink.leave()
 
     def _arrived(self, uplink: Uplink) -> None:

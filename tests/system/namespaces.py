@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ def unshared(kind: str, trial: Sequence[str]) -> list[str]:
 
     Skips the test, with the reason, where neither a user's own namespace nor that of root can be had.
     """
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare (util-linux)")
     said = ""
     for words in (["unshare", "--map-root-user", kind], ["unshare", kind]):
         tried = subprocess.run([*words, *trial], capture_output=True, text=True, check=False)

@@ -278,8 +278,8 @@ async def lost_databases(folder: Path, mosquitto: Mosquitto, times: int) -> None
             async with listening(mosquitto, "fleetd/+/+/reading") as listener:
                 line.open = True  # not before somebody listens
                 say(one, made[:25])
-                await listener.until(lambda listener: len(listener.heard) >= 25)
                 await one.acked()
+                await listener.until(lambda now: heard | set(values(now.heard)) >= set(range(made[25])))  # noqa: B023
                 line.cut()
                 mosquitto.kill()
             heard |= set(values(listener.heard))
@@ -289,7 +289,7 @@ async def lost_databases(folder: Path, mosquitto: Mosquitto, times: int) -> None
         async with listening(mosquitto, "fleetd/+/+/reading") as listener:
             line.open = True
             await one.acked()
-            await listener.until(lambda listener: len(listener.heard) >= 25)
+            await listener.until(lambda now: heard | set(values(now.heard)) >= set(range(50 * times)))
         heard |= set(values(listener.heard))
     assert heard == set(range(50 * times))
 
