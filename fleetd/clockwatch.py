@@ -167,8 +167,4 @@ class ClockWatch:
     def _say(self, name: str, text: str, severity: Severity, found: Disturbance | None = None) -> None:
         log.warning(text) if severity is Severity.WARNING else log.info(text)
         detail = {} if found is None else {"stepped_s": round(found.stepped_s, 3), "slept_s": round(found.slept_s, 3)}
-        now, synced = self.clock.now(), self.clock.synced
-        event = Event(
-            at=now, clock_synced=synced, source="clock", name=name, text=text, severity=severity, detail=detail
-        )
-        self.publish(event)
+        self.publish(Event.now(self.clock, "clock", name, text, severity, detail))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -130,6 +130,15 @@ class DeviceStatus(Record, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Timekeeper(Protocol):
+    """Whoever knows what time it is, and whether that can be trusted: a clock."""
+
+    @property
+    def synced(self) -> bool: ...
+
+    def now(self) -> datetime: ...
+
+
 class Event(Record, frozen=True, kw_only=True):
     """Something happened that people or programs may want to know; `name` is stable, `text` is for people."""
 
@@ -138,6 +147,27 @@ class Event(Record, frozen=True, kw_only=True):
     text: str
     severity: Severity = Severity.INFO
     detail: Mapping[str, Any] = {}
+
+    @classmethod
+    def now(
+        cls,
+        clock: Timekeeper,
+        source: str,
+        name: str,
+        text: str,
+        severity: Severity = Severity.INFO,
+        detail: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """One that happens at this instant."""
+        return cls(
+            at=clock.now(),
+            clock_synced=clock.synced,
+            source=source,
+            name=name,
+            text=text,
+            severity=severity,
+            detail=detail or {},
+        )
 
 
 class Alarm(Record, frozen=True, kw_only=True):

@@ -246,4 +246,4 @@ class Alarms:
         self.book.note(*key, body, told)
 
     def _event(self, source: str, name: str, text: str) -> None:
-        self.publish(Event(at=self.clock.now(), clock_synced=self.clock.synced, source=source, name=name, text=text))
+        self.publish(Event.now(self.clock, source, name, text))

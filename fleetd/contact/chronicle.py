@@ -45,13 +45,7 @@ class Chronicle:
 
     def say(self, name: str, text: str, severity: Severity = Severity.INFO) -> None:
         """Publish one event of this contact."""
-        event = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=self._contact.antenna,
-            name=name,
-            text=f"{self._contact.id}: {text}" if text else self._contact.id,
-            severity=severity,
-            detail={"contact": self._contact.id, "satellite": self._contact.candidate.satellite},
-        )
-        self._hub.publish(event)
+        contact = self._contact
+        sentence = f"{contact.id}: {text}" if text else contact.id
+        detail = {"contact": contact.id, "satellite": contact.candidate.satellite}
+        self._hub.publish(Event.now(self._clock, contact.antenna, name, sentence, severity, detail))

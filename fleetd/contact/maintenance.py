@@ -17,7 +17,7 @@ from fleetd.clock import Clock, iso_ms
 from fleetd.contact.antenna import Antenna
 from fleetd.contact.interlock import Work
 from fleetd.errors import DeviceError, Refusal
-from fleetd.records import Event, Severity
+from fleetd.records import Event
 
 log = structlog.get_logger(__name__)
 
@@ -157,16 +157,8 @@ class Maintenance:
 
     def _say(self, work: Work, name: str, text: str) -> None:
         until = f"until {iso_ms(work.end)}" if work.end else "until unlocked"
-        event = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=work.antenna,
-            name=name,
-            text=f"{work.antenna}, {until}: {text}",
-            severity=Severity.INFO,
-            detail={"maintenance": work.id},
-        )
-        self._publish(event)
+        sentence = f"{work.antenna}, {until}: {text}"
+        self._publish(Event.now(self._clock, work.antenna, name, sentence, detail={"maintenance": work.id}))
 
 
 def _of_site_file(antenna: Antenna) -> Iterable[Work]:

@@ -38,16 +38,8 @@ class News:
 
     def say(self, source: str, name: str, text: str, candidate: Candidate, severity: Severity = Severity.INFO) -> None:
         """Publish one event about a pass."""
-        event = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=source,
-            name=name,
-            text=text,
-            severity=severity,
-            detail={"contact": candidate.id, "satellite": candidate.satellite},
-        )
-        self._hub.publish(event)
+        detail = {"contact": candidate.id, "satellite": candidate.satellite}
+        self._hub.publish(Event.now(self._clock, source, name, text, severity, detail))
 
     def _of(self, candidate: Candidate) -> list[tuple[str, datetime, float]]:
         """What there is to tell of a pass, when it happens, and for how many seconds it is news."""

@@ -235,15 +235,7 @@ class Radio:
 
     def _say(self, name: str, text: str) -> None:
         log.warning(name, device=self.device.name, reason=text)
-        event = Event(
-            at=self.clock.now(),
-            clock_synced=self.clock.synced,
-            source=self.device.name,
-            name=name,
-            text=text,
-            severity=Severity.WARNING,
-        )
-        self._around.hub.publish(event)
+        self._around.hub.publish(Event.now(self.clock, self.device.name, name, text, Severity.WARNING))
 
     async def _leave(self, rig: Rig) -> None:
         try:

@@ -213,13 +213,5 @@ class TransmitGate:
 
     def _say(self, name: str, text: str, severity: Severity = Severity.INFO) -> None:
         terms = self._terms
-        event = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=self._antenna.name,
-            name=name,
-            text=text,
-            severity=severity,
-            detail={"contact": terms.contact.id, "satellite": terms.satellite.name} if terms else {},
-        )
-        self._hub.publish(event)
+        detail = {"contact": terms.contact.id, "satellite": terms.satellite.name} if terms else {}
+        self._hub.publish(Event.now(self._clock, self._antenna.name, name, text, severity, detail))

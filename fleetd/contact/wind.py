@@ -138,12 +138,5 @@ class WindWatch:
             await self._clock.sleep(pause_s)
 
     def _say(self, name: str, text: str, severity: Severity) -> None:
-        event = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=self._antenna.name,
-            name=name,
-            text=f"{self._antenna.name}: {text}",
-            severity=severity,
-        )
-        self._hub.publish(event)
+        antenna = self._antenna.name
+        self._hub.publish(Event.now(self._clock, antenna, name, f"{antenna}: {text}", severity))

@@ -46,5 +46,4 @@ async def _retime(ahead_us: int, clock: Clock, hub: Hub, store: Store) -> None:
         "time now; add the shifts to the times of the others, which say clock_synced: false"
     )
     detail = {"retimed": changed, "shifts": [shift._asdict() for shift in shifts[:_RANGES_NAMED]]}
-    now, synced = clock.now(), clock.synced
-    hub.publish(Event(at=now, clock_synced=synced, source="clock", name="records-retimed", text=text, detail=detail))
+    hub.publish(Event.now(clock, "clock", "records-retimed", text, detail=detail))

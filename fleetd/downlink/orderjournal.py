@@ -63,15 +63,5 @@ class OrderJournal:
 
     def say(self, name: str, text: str, severity: Severity) -> None:
         """Publish an event of this satellite's."""
-        now, synced = self.clock.now(), self.clock.synced
-        self._hub.publish(
-            Event(
-                at=now,
-                clock_synced=synced,
-                source=self.satellite,
-                name=name,
-                text=text,
-                severity=severity,
-                detail={"satellite": self.satellite},
-            )
-        )
+        detail = {"satellite": self.satellite}
+        self._hub.publish(Event.now(self.clock, self.satellite, name, text, severity, detail))

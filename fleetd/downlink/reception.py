@@ -23,7 +23,7 @@ from fleetd.downlink.settings import DownlinkSettings
 from fleetd.downlink.tally import FrameTally
 from fleetd.errors import FrameError, StoreError
 from fleetd.hub import Hub
-from fleetd.records import AnyRecord, Event, Frame, Severity
+from fleetd.records import Event, Frame, Severity
 from fleetd.store.frames import FrameArchive
 from fleetd.supervise import Device, Supervision
 
@@ -197,16 +197,8 @@ class Reception:
         self._say("satellite-clock-off", text, Severity.WARNING)
 
     def _say(self, name: str, text: str, severity: Severity) -> None:
-        event: AnyRecord = Event(
-            at=self._clock.now(),
-            clock_synced=self._clock.synced,
-            source=self.device.name,
-            name=name,
-            text=text,
-            severity=severity,
-            detail={"contact": self._scene.contact} if self._scene else {},
-        )
-        self._hub.publish(event)
+        detail = {"contact": self._scene.contact} if self._scene else {}
+        self._hub.publish(Event.now(self._clock, self.device.name, name, text, severity, detail))
 
 
 async def decoded_of(decoder: Decoder, frame: Frame) -> Decoded:

@@ -100,17 +100,7 @@ class Custody:
     ) -> None:
         """Publish an event; `source` is a satellite, or elements."""
         facts = {"epoch": detail.epoch, "hash": detail.hash, "source": detail.source} if detail else {}
-        self._around.publish(
-            Event(
-                at=self._clock.now(),
-                clock_synced=self._clock.synced,
-                source=source,
-                name=name,
-                text=text,
-                severity=severity,
-                detail=facts,
-            )
-        )
+        self._around.publish(Event.now(self._clock, source, name, text, severity, facts))
 
     def _held(self, satellite: str) -> tuple[Kept, Known]:
         kept = next((each for each in self.kept if each.name == satellite), None)

@@ -136,10 +136,7 @@ class Journal:
 
     def warn(self, source: str, name: str, text: str) -> None:
         """Publish a critical event."""
-        now, synced = self.clock.now(), self.clock.synced
-        self.hub.publish(
-            Event(at=now, clock_synced=synced, source=source, name=name, text=text, severity=Severity.CRITICAL)
-        )
+        self.hub.publish(Event.now(self.clock, source, name, text, Severity.CRITICAL))
 
     def result(self, command: Command, stage: Stage, reason: str = "", rule: str = "") -> Result:
         """A result as of now."""

@@ -48,15 +48,22 @@ class Bench:
         await asyncio.gather(self.contact, return_exceptions=True)
 
     async def run(self, seconds: float, *, beacons: bool = False) -> None:
-        """Let time pass, in which what comes down is heard; the store's own thread is given its time, too."""
+        """Let time pass, in which what comes down is heard, and what was written is on disk."""
         for _ in range(max(1, round(seconds * 2))):
             if beacons:
                 self.far.beacon()
             await deliver(self.far, self.uplink)
-            await asyncio.sleep(0.004)
+            await self._written()
             await self.clock.advance(min(0.5, seconds))
-            await asyncio.sleep(0.004)
+            await self._written()
             await deliver(self.far, self.uplink)
+
+    async def _written(self) -> None:
+        """A question to the store comes after whatever was written before it, and what follows from that after it."""
+        for _ in range(4):
+            await self.store.telecommands.listed(unfinished=True)
+            for _ in range(10):
+                await asyncio.sleep(0)
 
     def course(self, number: int | str = 1) -> list[str]:
         """The stages told of one order, and why."""
