@@ -11,7 +11,7 @@ COLOURS = ("#1f77b4", "#d1495b", "#3a8f5c", "#8a5fb0", "#c08a1e", "#4f6d7a", "#e
 WIDTH, LEFT, RIGHT, TOP = 1000.0, 172.0, 14.0, 14.0
 _BOTTOM = 24.0
 _SKY = 300.0
-_LONGEST = 29  # letters of a lane's name for which there is room
+_LONGEST = 25  # letters of a lane's name for which there is room
 
 Points = Sequence[tuple[float, float | None]]
 """Seconds and values; None makes a gap."""
