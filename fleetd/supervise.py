@@ -17,10 +17,11 @@ from typing import Any
 import msgspec
 import structlog
 
-from fleetd.clock import Clock, Slots
+from fleetd.clock import Clock
 from fleetd.devices import Driver
 from fleetd.errors import DeviceError, FleetError, Quarantined
 from fleetd.records import DeviceState, DeviceStatus
+from fleetd.slots import Slots
 
 log = structlog.get_logger(__name__)
 

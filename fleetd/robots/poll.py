@@ -15,12 +15,12 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from fleetd.clock import Slots
 from fleetd.devices import Beating, Driver, Pollable, Sample, Sampling
 from fleetd.errors import Declined, DeviceError
 from fleetd.records import DeviceState, Quality, Reading
 from fleetd.robots.telling import Telling
 from fleetd.settings import Settings
+from fleetd.slots import Slots
 from fleetd.supervise import Device, Supervision
 
 T = TypeVar("T")

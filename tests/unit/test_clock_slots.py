@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from fleetd.clock import Slots, VirtualClock
+from fleetd.clock import VirtualClock
+from fleetd.slots import Slots
 
 
 class CountingClock(VirtualClock):

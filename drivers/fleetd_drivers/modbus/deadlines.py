@@ -12,8 +12,8 @@ from functools import partial
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from fleetd.clock import Slots
 from fleetd.link.wiretime import WireClock
+from fleetd.slots import Slots
 from fleetd_drivers.modbus.bus import Ask
 
 _TICK_S = 0.02
