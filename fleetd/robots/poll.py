@@ -91,13 +91,21 @@ class Poller:
     rhythm: Rhythm
     healthy: Callable[[], bool] = lambda: True
     """Whether the daemon may vouch for itself; while it may not, no heartbeat is sent and robots stop by themselves."""
-    online: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while the device is connected and has answered."""
+    _answers: bool = False
+    _online: asyncio.Event | None = None
     _last: Reading | None = None
     _news: asyncio.Event | None = None
     _telling: Telling = field(init=False)
     _beat_again_s: float = 0.0
     _trouble: asyncio.Future[DeviceError] | None = None
+
+    @property
+    def online(self) -> asyncio.Event:
+        """Set while the device is connected and has answered. Made for who asks: its queue takes most of a kilobyte."""
+        if self._online is None:
+            self._online = asyncio.Event()
+            self._enter(answers=self._answers)
+        return self._online
 
     @property
     def newest(self) -> Reading | None:
@@ -128,14 +136,14 @@ class Poller:
             self._report_stale()
             raise
         finally:
-            self.online.clear()
+            self._enter(answers=False)
             self._trouble = None
 
     def lost(self, driver: Driver, error: DeviceError) -> None:
         """Another task's exchange with `driver` failed: end the work, so that the device is connected anew at once."""
         if driver is not self.device.driver:
             return
-        self.online.clear()
+        self._enter(answers=False)
         if self._trouble is not None and not self._trouble.done():
             self._trouble.set_result(error)
 
@@ -179,11 +187,16 @@ class Poller:
             self.supervision.progress.beat(device.name, within_s=self.rhythm.poll_s + _BEAT_S + _ONE_EXCHANGE_S)
         if self._telling.is_due(reading, now_s):
             self.publish(reading)
-        if not self.online.is_set():
-            self.online.set()
+        if not self._answers:
+            self._enter(answers=True)
         if self._news is not None:
             self._news.set()
             self._news = None
+
+    def _enter(self, *, answers: bool) -> None:
+        self._answers = answers
+        if self._online is not None:
+            (self._online.set if answers else self._online.clear)()
 
     def _report_stale(self) -> None:
         if self._last is not None:

@@ -82,7 +82,7 @@ class Bus(asyncio.Protocol):
         self._queue: list[Ask] = []
         self._transport: asyncio.Transport | None = None
         self._lost: str | None = None
-        self._gone = asyncio.Event()
+        self._gone: asyncio.Future[None] = self._loop.create_future()
         self._ward = Ward()
 
     async def ask(self, unit: int, request: wire.Request, *, lane: Lane = POLL, within_s: float = 0.5) -> Answer:
@@ -168,7 +168,7 @@ class Bus(asyncio.Protocol):
     async def close(self) -> None:
         """Drop the line, with whoever still waits for it; returns once its port is free again."""
         self._lose(f"{self.url} was closed")
-        await self._gone.wait()
+        await asyncio.wait([self._gone])
 
     # asyncio.Protocol
 
@@ -177,7 +177,8 @@ class Bus(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"{self.url}: {exc}" if exc else f"{self.url} was closed by the other side")
-        self._gone.set()
+        if not self._gone.done():
+            self._gone.set_result(None)
 
     def eof_received(self) -> bool:
         self._lose(f"{self.url} was closed by the other side")
