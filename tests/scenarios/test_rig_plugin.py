@@ -176,7 +176,7 @@ def test_a_run_that_does_not_use_it_loads_nothing_of_it(tmp_path: Path) -> None:
 def test_the_manual_s_example_passes_on_real_processes(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(YARD)
     (tmp_path / "test_yard.py").write_text(TESTS)
-    code, said = run(tmp_path, "-q", "--fleetd-processes", "--fleetd-rate", "20")
+    code, said = run(tmp_path, "-q", "-p", "no:asyncio", "--fleetd-processes", "--fleetd-rate", "20")
     assert (code, "3 passed" in said) == (0, True), said
 
 
