@@ -56,7 +56,7 @@ class _Search:
         cells = math.floor((axes.azimuth_max_deg - axes.azimuth_min_deg) / self._cell_deg + _SAME) + 1
         self._azimuths: Angles = np.asarray(axes.azimuth_min_deg + np.arange(cells) * self._cell_deg, dtype=np.float64)
         self._postures = reach.postures
-        self._off = np.stack([self._off_beam(over) for over in self._postures], axis=1)
+        self._off = self._off_beam()
         self._changes = self._posture_changes()
 
     def course(self) -> Course:
@@ -67,10 +67,18 @@ class _Search:
 
     # What each azimuth costs at each sample
 
-    def _off_beam(self, over: bool) -> Angles:
-        """The cost of each azimuth at each sample in one posture."""
+    def _off_beam(self) -> Angles:
+        """The cost of each azimuth in each posture at each sample."""
+        seen, shape = self._seen, (len(self._seen), len(self._postures), len(self._azimuths))
+        off = np.full(shape, float(seen.share_off(np.array(180.0))))
+        for place, over in enumerate(self._postures):
+            self._share_off(off[:, place], over)
+        off *= seen.worth_s[:, None, None]
+        return off
+
+    def _share_off(self, share: Angles, over: bool) -> None:
+        """Put in what share of each sample each azimuth costs in one posture, where it is near the satellite."""
         seen, width_deg = self._seen, self._needed_width_deg()
-        share = np.full((len(seen), len(self._azimuths)), float(seen.share_off(np.array(180.0))))
         low, high = self._reach.looks(self._azimuths, np.array(over))
         narrower = 0.0
         for width in _WIDTHS_DEG:
@@ -81,7 +89,6 @@ class _Search:
                 satellite = seen.elevation_deg[index]
                 look = best_look(apart, satellite, low[column], high[column])
                 share[index, column] = seen.share_off(separation_deg(apart, satellite, look))
-        return np.asarray(share * seen.worth_s[:, None])
 
     def _needed_width_deg(self) -> Angles:
         """How far beside the satellite's azimuth one may point with it still on the beam."""
