@@ -25,6 +25,6 @@ def carry_out(page: str, folder: Path, programs: Path) -> subprocess.CompletedPr
         env={"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=170,
         check=False,
     )

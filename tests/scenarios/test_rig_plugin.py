@@ -13,6 +13,7 @@ from fleetd_hil.rig.messages import Wanted, alarm, contact, event, node, parse, 
 from fleetd_hil.scenario.observer import Heard
 from fleetd_hil.scenario.shipped import copy_to
 
+pytestmark = pytest.mark.timeout(180)  # a program of its own, on a machine that may be busy
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "rig-tests.md"
 YARD = "\n".join(re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[:1])
 TESTS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
@@ -25,7 +26,7 @@ def run(folder: Path, *words: str) -> tuple[int, str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=170,
         check=False,
     )
     return ran.returncode, ran.stdout + ran.stderr
@@ -172,7 +173,6 @@ def test_a_run_that_does_not_use_it_loads_nothing_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_the_manual_s_example_passes_on_real_processes(tmp_path: Path) -> None:
     (tmp_path / "site.yaml").write_text(YARD)
     (tmp_path / "test_yard.py").write_text(TESTS)
@@ -230,7 +230,6 @@ async def test_a_pass_is_worked(site, sim):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_pass_is_worked_over_a_site_of_the_shipped_scenarios(tmp_path: Path) -> None:
     copy_to(tmp_path / "rig")
     words = "[pytest]\nfleetd_site = rig/sites/small.yaml\nfleetd_start = 2026-11-11T03:00:00Z\n"

@@ -12,6 +12,7 @@ from fleetd.errors import ConfigError
 from fleetd_hil.scenario.shipped import copy_to, purposes, scenario_file
 
 
+@pytest.mark.timeout(180)
 def test_a_newcomer_plays_writes_and_breaks_a_scenario_from_the_page_alone(tmp_path: Path) -> None:
     done = carry_out(PAGE.read_text(encoding="utf-8"), tmp_path, Path(sys.executable).parent)
     assert done.returncode == 0, done.stdout + done.stderr
