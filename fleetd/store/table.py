@@ -191,7 +191,6 @@ class Table:
     def _certain_us(self) -> int | None:
         """How late it is at least: what waits grows older by running time alone, not by a clock that is set ahead."""
         if not self._clock.synced:
-            self._trusted_since = None
             return None
         now_us, running_s = microseconds(self._clock.now()), self._clock.boottime()
         if self._trusted_since is None:
