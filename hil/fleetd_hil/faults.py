@@ -95,6 +95,10 @@ class Faults:
                 return fault.value
         return None
 
+    def held(self, since_s: float, until_s: float) -> bool:
+        """Whether anything was broken in that time."""
+        return any(fault.start_s <= until_s and since_s < fault.end_s for fault in self._faults)
+
     def edges(self, from_s: float, to_s: float) -> Iterator[float]:
         """The instants in (`from_s`, `to_s`] at which faults begin or end, in order, and `to_s` itself last."""
         if not self._faults:

@@ -18,7 +18,7 @@ Plain = dict[str, Any]
 PORTAL, MOVED, EMPTY = "portal.html", "moved.json", "empty.json"
 _BREAKS_LIMITS = frozenset({"runaway", "wrong-way", "overshoot", "glitch", "wrapped", "frozen", "tremble", "drift"})
 """Motors or scales that lie: no daemon can keep an antenna within narrower bounds than its end stops then."""
-_SMALL_STEPS, _LARGE_STEPS = ("0.4 s", "-0.4 s"), ("3 s", "-3 s", "5 min", "-5 min", "1 h", "-1 h", "400 d")
+_SMALL_STEPS, _LARGE_STEPS = ("0.4 s", "-0.4 s"), ("3 s", "-3 s", "5 min", "-5 min", "1 h", "-1 h", "20 d")
 _ANTENNA_ALARMS = ("wind", "motor-stalled", "motor-runaway", "motor-wrong-way", "feedback-frozen")
 _TOGETHER, _STORMY = 0.2, 0.2
 

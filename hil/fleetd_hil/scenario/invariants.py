@@ -30,6 +30,7 @@ ONCE = "no command is carried out twice"
 NEVER_LATE = "no command is carried out late"
 A_STOP_STANDS = "no stop is ended from afar"
 BY_THE_MANUAL = "no byte that the manual does not allow"
+LEFT_AT_REST = "nothing turns or transmits once fleetd has left"
 NAMES: tuple[str, ...] = (
     WITHIN_LIMITS,
     NEVER_BELOW_MASK,
@@ -40,11 +41,15 @@ NAMES: tuple[str, ...] = (
     NEVER_LATE,
     A_STOP_STANDS,
     BY_THE_MANUAL,
+    LEFT_AT_REST,
 )
 
 _SLACK_DEG = 1.0  # a controller of whole degrees, and what an axis overruns while it brakes
 _LOW_DEG = 0.5  # that an uplink may stand below its least elevation, for a gate that judges ten times a second
 _UNKEYED_WITHIN_S = 0.5  # of the clock's loss; what the guard would take, too
+BRAKES_WITHIN_S = 4.0
+"""How long after fleetd has left an axis may still brake."""
+_JUST_BROKEN_S = 60.0  # what could not be reached shortly before could not be stopped either
 _BY_CODE = {order.code: order.name for orders in ORDERS.values() for order in orders.values()}
 
 
@@ -104,6 +109,17 @@ class Guardian:
         """When all is over, and what was kept has been sent."""
         for name, words in (*self._numbers(), *self._commands(), *self._stops(), *self._violations()):
             self._breach(name, after_s, words)
+
+    def look_after(self, after_s: float) -> None:
+        """When fleetd has left, and what it stopped has had `BRAKES_WITHIN_S` to come to rest."""
+        self.world.advance(after_s)
+        for name, seat in self.world.seats.items():
+            if seat.sim.faults.held(after_s - _JUST_BROKEN_S, after_s):
+                continue
+            if isinstance(seat.model, RotatorModel) and any(axis.moving for axis in seat.model.axes):
+                self._breach(LEFT_AT_REST, after_s, f"{name} turns")
+            if (rig := self.world.rigs.get(name)) is not None and rig.keyed:
+                self._breach(LEFT_AT_REST, after_s, f"{name} transmits")
 
     def _breach(self, name: str, after_s: float, words: str) -> None:
         self.breaches.setdefault(name, Breach(name, after_s, words))
