@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from fleetd.cli import screen
+from fleetd.cli.answers import show_done, show_records
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 app = typer.Typer(help="See, acknowledge and shelve alarms.", rich_markup_mode=None)
@@ -36,10 +36,7 @@ def list_(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get("alarms")
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_records(_COLUMNS, answer, empty="no alarms")
+    show_records(answer, _COLUMNS, "no alarms", as_json=as_json)
 
 
 Device = Annotated[str, typer.Argument(metavar="DEVICE", help="Device of the alarm.", show_default=False)]
@@ -51,7 +48,7 @@ def ack(device: Device, name: Name, socket: Socket = DEFAULT_SOCKET, as_json: As
     """Say that an alarm has been seen; it stays listed while its condition lasts."""
     from fleetd.cli.api import Daemon
 
-    _say(Daemon(socket).post("alarms", device, name, "ack"), f"{device} {name}: acknowledged", as_json=as_json)
+    show_done(Daemon(socket).post("alarms", device, name, "ack"), f"{device} {name}: acknowledged", as_json=as_json)
 
 
 @app.command()
@@ -69,7 +66,7 @@ def shelve(
 
     body = {"for_s": parse_length(length).total_seconds(), "why": why}
     answer = Daemon(socket).post("alarms", device, name, "shelve", body=body)
-    _say(answer, f"{device} {name}: shelved for {length}", as_json=as_json)
+    show_done(answer, f"{device} {name}: shelved for {length}", as_json=as_json)
 
 
 @app.command()
@@ -78,11 +75,4 @@ def unshelve(device: Device, name: Name, socket: Socket = DEFAULT_SOCKET, as_jso
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("alarms", device, name, "unshelve")
-    _say(answer, f"{device} {name}: no longer shelved", as_json=as_json)
-
-
-def _say(answer: Any, what: str, *, as_json: bool) -> None:
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.say(what)
+    show_done(answer, f"{device} {name}: no longer shelved", as_json=as_json)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fleetd.cli import screen
+from fleetd.cli.answers import show_done
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 
@@ -48,10 +48,7 @@ def antenna(
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("antennas", name, verb.value, body=_body(verb, words or []))
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.say(f"{name}: {' '.join([verb.value, *(words or [])])}: accepted")
+    show_done(answer, f"{name}: {' '.join([verb.value, *(words or [])])}: accepted", as_json=as_json)
 
 
 def _body(verb: Verb, words: Sequence[str]) -> dict[str, Any]:

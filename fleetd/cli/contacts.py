@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fleetd.cli import screen
+from fleetd.cli.answers import show_done, show_facts, show_records
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 app = typer.Typer(help="See, book, cancel and explain contacts.", rich_markup_mode=None)
@@ -40,10 +40,7 @@ def list_(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get("contacts")
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_records(_COLUMNS, answer, empty="no contact is booked")
+    show_records(answer, _COLUMNS, "no contact is booked", as_json=as_json)
 
 
 @app.command()
@@ -60,10 +57,7 @@ def book(
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("contacts", "book", body={"satellite": satellite, "aos": aos, "antenna": antenna})
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_facts(answer)
+    show_facts(answer, as_json=as_json)
 
 
 @app.command()
@@ -72,10 +66,7 @@ def cancel(contact: Contact, socket: Socket = DEFAULT_SOCKET, as_json: AsJson = 
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("contacts", contact, "cancel")
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.say(f"{contact}: cancelled")
+    show_done(answer, f"{contact}: cancelled", as_json=as_json)
 
 
 @app.command()
@@ -84,7 +75,4 @@ def explain(contact: Contact, socket: Socket = DEFAULT_SOCKET, as_json: AsJson =
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get("contacts", contact, "explain")
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_facts(answer)
+    show_facts(answer, as_json=as_json)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from fleetd.cli import screen
+from fleetd.cli.answers import show_facts
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 app = typer.Typer(
@@ -104,10 +105,7 @@ def replay(
     if until:
         body["until"] = iso_ms(parse_when(until, now))
     answer = daemon.post("downlink", "replay", body=body, wait_s=600.0)
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_facts(answer)
+    show_facts(answer, as_json=as_json)
 
 
 @app.command()

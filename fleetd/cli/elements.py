@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fleetd.cli import screen
+from fleetd.cli.answers import show_done
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 app = typer.Typer(help="See the orbital elements, and accept or reject a held set.", rich_markup_mode=None)
@@ -56,10 +57,7 @@ def _decide(satellite: str, verb: str, done: str, socket: Any, as_json: bool) ->
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("elements", satellite, verb)
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.say(f"{satellite}: {done}")
+    show_done(answer, f"{satellite}: {done}", as_json=as_json)
 
 
 def _rows(one: Mapping[str, Any]) -> list[Sequence[object]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fleetd.cli import screen
+from fleetd.cli.answers import show_done, show_facts, show_records
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 app = typer.Typer(help="See, enter and remove stretches of maintenance.", rich_markup_mode=None)
@@ -27,10 +27,7 @@ def list_(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get("maintenance")
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_records(_COLUMNS, answer, empty="no maintenance is entered")
+    show_records(answer, _COLUMNS, "no maintenance is entered", as_json=as_json)
 
 
 @app.command()
@@ -47,10 +44,7 @@ def add(
 
     body = {"antenna": antenna, "begin": begin, "end": end, "why": " ".join(why)}
     answer = Daemon(socket).post("maintenance", "add", body=body)
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_facts(answer)
+    show_facts(answer, as_json=as_json)
 
 
 @app.command()
@@ -65,7 +59,4 @@ def remove(
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("maintenance", entry, "remove")
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.say(f"{entry}: removed")
+    show_done(answer, f"{entry}: removed", as_json=as_json)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fleetd.cli import screen
+from fleetd.cli.answers import show_records
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Exit, Socket
 
 if TYPE_CHECKING:
@@ -58,10 +59,7 @@ def list_(socket: Socket = DEFAULT_SOCKET, as_json: AsJson = False) -> None:
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).get("robots")
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.print_records(_COLUMNS, answer, empty="this site has no robots")
+    show_records(answer, _COLUMNS, "this site has no robots", as_json=as_json)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fleetd.cli import screen
+from fleetd.cli.answers import show_done
 from fleetd.cli.options import DEFAULT_SOCKET, AsJson, Socket
 
 app = typer.Typer(
@@ -93,10 +94,7 @@ def cancel(satellite: Satellite, order_id: OrderId, socket: Socket = DEFAULT_SOC
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("uplink", satellite, "cancel", body={"id": order_id})
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.say(f"{order_id}: {answer['reason']}")
+    show_done(answer, f"{order_id}: {answer['reason']}", as_json=as_json)
 
 
 def _show(socket: Path, satellite: str, *, as_json: bool, everything: bool, empty: str) -> None:
@@ -113,10 +111,11 @@ def _give(socket: Path, satellite: str, body: dict[str, Any], *, as_json: bool) 
     from fleetd.cli.api import Daemon
 
     answer = Daemon(socket).post("uplink", satellite, "orders", body=body)
-    if as_json:
-        screen.print_json(answer)
-    else:
-        screen.say(f"{answer['id']}: {answer['stage']}{', ' if answer['reason'] else ''}{answer['reason']}")
+    show_done(
+        answer,
+        f"{answer['id']}: {answer['stage']}{', ' if answer['reason'] else ''}{answer['reason']}",
+        as_json=as_json,
+    )
 
 
 def _pair(text: str) -> tuple[str, Any]:
