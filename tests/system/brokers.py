@@ -43,6 +43,7 @@ class Mosquitto:
             f"persistence_location {folder}/\n"
             "autosave_on_changes true\nautosave_interval 1\n"
             "max_queued_messages 1000000\n"  # 0, for no limit, makes 2.0.11 hang up after each refused publish
+            "log_type error\nlog_type warning\nlog_type notice\nlog_type information\nlog_type subscribe\n"
             f"{lines}\n"
         )
 
@@ -68,6 +69,11 @@ class Mosquitto:
                     return
             time.sleep(0.01)
         raise RuntimeError(f"mosquitto did not start: {(self.folder / 'mosquitto.log').read_text()}")
+
+    async def subscribed(self, topic_filter: str) -> None:
+        """Return once somebody has subscribed to a filter: what is published before is heard by nobody."""
+        while topic_filter not in (self.folder / "mosquitto.log").read_text():  # noqa: ASYNC110  # a log is read
+            await asyncio.sleep(0.01)
 
     def kill(self) -> None:
         """kill -9, as a power cut would."""

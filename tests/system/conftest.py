@@ -14,10 +14,3 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A running mosquitto that lets everybody in. Mark the test with `peer("mosquitto", "mosquitto_sub")`."""
     with mosquitto_in(tmp_path / "mosquitto") as broker:
         yield broker
-
-
-@pytest.fixture
-def mosquitto_verbose(tmp_path: Path) -> Iterator[Mosquitto]:
-    """The same, and its log names every subscription."""
-    with mosquitto_in(tmp_path / "mosquitto", "allow_anonymous true\nlog_type subscribe\nlog_type all") as broker:
-        yield broker

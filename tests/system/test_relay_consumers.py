@@ -32,20 +32,13 @@ async def verified(mosquitto: Mosquitto, seconds: str) -> tuple[int, dict[str, A
     return result.exit_code, json.loads(result.stdout)
 
 
-async def listened(mosquitto: Mosquitto) -> None:
-    """Wait until somebody has subscribed to everything."""
-    while "fleetd/#" not in (mosquitto.folder / "mosquitto.log").read_text():  # noqa: ASYNC110  # a log is read
-        await asyncio.sleep(0.02)
-
-
 async def test_what_arrives_whole_is_said_to_be_and_a_repetition_is_no_loss(
-    tmp_path: Path, mosquitto_verbose: Mosquitto
+    tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
-    mosquitto = mosquitto_verbose
     async with site(tmp_path, mosquitto.url) as one:
         await one.acked()
         verifying = asyncio.create_task(verified(mosquitto, "1.0"))
-        await listened(mosquitto)
+        await mosquitto.subscribed("fleetd/#")
         for number in range(100):
             one.hub.publish(reading(number))
             one.hub.publish(event(number))
@@ -57,11 +50,10 @@ async def test_what_arrives_whole_is_said_to_be_and_a_repetition_is_no_loss(
     assert node["messages"] > 0, "all of them, unless this machine is slow"
 
 
-async def test_a_gap_ends_with_1_and_is_named(mosquitto_verbose: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
-    mosquitto = mosquitto_verbose
+async def test_a_gap_ends_with_1_and_is_named(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "_BEGINNING_S", 0.001)  # the time in which a gap counts for the start of a connection
     verifying = asyncio.create_task(verified(mosquitto, "1.5"))
-    await listened(mosquitto)
+    await mosquitto.subscribed("fleetd/#")
     bodies = [json.dumps({"node": "n", "boot": "000001-abcdef", "seq": seq}).encode() for seq in (1, 2, 2, 5)]
     await tell_each(mosquitto, "fleetd/hangzhou/event", *bodies)
     code, answer = await verifying
@@ -97,8 +89,7 @@ async def test_several_sites_are_seen_through_one_broker(tmp_path: Path, mosquit
     assert "--broker" in unnamed.stderr
 
 
-async def test_the_consumer_of_the_docs_takes_each_message_once(mosquitto_verbose: Mosquitto) -> None:
-    mosquitto = mosquitto_verbose
+async def test_the_consumer_of_the_docs_takes_each_message_once(mosquitto: Mosquitto) -> None:
     page = (DOCS / "how-to" / "consume.md").read_text()
     source = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert source is not None
@@ -108,8 +99,7 @@ async def test_the_consumer_of_the_docs_takes_each_message_once(mosquitto_verbos
     consuming = asyncio.create_task(
         names["consume"]("127.0.0.1", mosquitto.port, lambda body: taken.append(body["seq"]))
     )
-    while "fleetd/+/+/reading" not in (mosquitto.folder / "mosquitto.log").read_text():  # noqa: ASYNC110
-        await asyncio.sleep(0.02)
+    await mosquitto.subscribed("fleetd/+/+/reading")
     bodies = [json.dumps({"node": "n", "boot": "000001-abcdef", "seq": seq}).encode() for seq in (1, 2, 1, 2, 3)]
     await tell_each(mosquitto, "fleetd/hangzhou/robot-1/reading", *bodies)
     while 3 not in taken:  # noqa: ASYNC110

@@ -268,6 +268,7 @@ async def test_a_wrong_password_is_said_once_and_loses_nothing(
 async def test_commands_come_in_and_rubbish_is_refused_aloud(tmp_path: Path, mosquitto: Mosquitto) -> None:
     async with site(tmp_path, mosquitto) as one, listening(mosquitto) as listener:
         await one.acked()
+        await mosquitto.subscribed("fleetd/hangzhou/+/command")
         topic = "fleetd/hangzhou/robot-01/command"
         await tell(mosquitto, topic, json.dumps({"id": "c-1", "action": "send", "args": {"target": 3}}).encode())
         await one.until(lambda: len(one.commands) == 1)

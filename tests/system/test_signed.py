@@ -61,6 +61,7 @@ async def test_a_signed_command_is_carried_out_once_and_a_plain_one_never(tmp_pa
         site = await with_people(plain, tmp_path)
         async with site.daemon() as daemon, listening(mosquitto, "fleetd/hangzhou/robot-01/result") as ear:
             await daemon.up()
+            await mosquitto.subscribed("fleetd/hangzhou/+/command")
             topic = "fleetd/hangzhou/robot-01/command"
             await tell(mosquitto, topic, b'{"id": "plain", "action": "hold"}')
             await ear.until(lambda heard: any(each.body["id"] == "plain" for each in heard.heard))
