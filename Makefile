@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fuzz hil explore bench bench-robots bench-relay bench-downlink bench-pointing check man format lock clean
+.PHONY: help setup demo test test-all fuzz hil explore bench bench-robots bench-relay bench-downlink bench-pointing bench-hil check man format lock clean
 
 help:  ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ fuzz: $(VENV)/.fuzz  ## one decoder under atheris: TARGET=elements ARGS=-max_tot
 
 bench-pointing: $(READY)  ## seconds off the beam over 2,000 random passes, against two rules of the field (eight minutes)
 	@$(BIN)/python -m bench.pointing $(ARGS)
+
+bench-hil: $(READY)  ## what a day of a hundred robots costs in virtual time, and that it repeats (three minutes)
+	@$(BIN)/python -m bench.hil $(ARGS)
 
 bench-downlink: $(READY)  ## what a frame off the air costs, and what damage gets through (two minutes)
 	@$(BIN)/python -m bench.downlink $(ARGS)

@@ -39,6 +39,7 @@ def logs(names: Sequence[str], folder: Path, *, hash_seed: int, displaced: int) 
     return {name: (folder / f"{name}.log").read_bytes() for name in names}
 
 
+@pytest.mark.timeout(300)
 def test_two_processes_say_the_same(tmp_path: Path) -> None:
     one = logs(QUICK, tmp_path / "one", hash_seed=1, displaced=0)
     other = logs(QUICK, tmp_path / "other", hash_seed=4_711, displaced=20_000)
