@@ -14,6 +14,7 @@ from typing import Any
 
 from fleetd.config.site import Site
 from fleetd.downlink.settings import WorkedSatellite
+from fleetd.errors import ElementsError
 from fleetd.orbit.elements import read_elements
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.station import Station
@@ -36,7 +37,7 @@ class Sky:
 
     station: Station
     start: datetime
-    orbits: Mapping[str, Orbit]
+    orbits: dict[str, Orbit]
     air: Air
 
     def look(self, satellite: str, at_s: float) -> Look | None:
@@ -44,7 +45,8 @@ class Sky:
         orbit = self.orbits.get(satellite)
         try:
             return orbit.look(self.station, self.civil(at_s)) if orbit is not None else None
-        except ValueError:
+        except ElementsError:
+            del self.orbits[satellite]
             return None
 
     def civil(self, at_s: float) -> datetime:
@@ -61,7 +63,7 @@ def build_sky(site: Site, sims: Mapping[str, Any], wishes: Mapping[str, OrbitWis
     for satellite in site.satellites:
         wish = wishes.get(satellite.name, _AS_TOLD)
         elements = _elements(satellite)
-        if elements is not None:
+        if elements is not None and _flies(elements, station, start):
             orbits[satellite.name] = orbit = Orbit(late(elements, wish.late))
             flying += _flying(satellite, orbit, wish, start)
     sky.air = Air(flying, _grounds(site, station, sims) if flying else (), sky.civil)
@@ -72,6 +74,15 @@ def late(elements: ElementSet, by_s: float) -> ElementSet:
     """The same orbit, on which the satellite comes so many seconds later."""
     turn_deg = 360 * elements.mean_motion_rev_day * by_s / _DAY_S
     return replace(elements, mean_anomaly_deg=(elements.mean_anomaly_deg - turn_deg) % 360)
+
+
+def _flies(elements: ElementSet, station: Station, start: datetime) -> bool:
+    """Whether anything can be on these elements at all: what has come down neither sends nor hears."""
+    try:
+        Orbit(elements).look(station, start)
+    except ElementsError:
+        return False
+    return True
 
 
 def _elements(satellite: WorkedSatellite) -> ElementSet | None:
