@@ -55,7 +55,7 @@ TARGET ?= elements
 fuzz: $(VENV)/.fuzz  ## one decoder under atheris: TARGET=elements ARGS=-max_total_time=60
 	@cd tests && ../$(BIN)/python -m fuzz $(TARGET) $(ARGS)
 
-bench-pointing: $(READY)  ## seconds off the beam over 2,000 random passes, against two rules of the field (eight minutes)
+bench-pointing: $(READY)  ## seconds off the beam over 2,000 random passes, against two rules of the field (ten minutes)
 	@$(BIN)/python -m bench.pointing $(ARGS)
 
 bench-hil: $(READY)  ## what a day of a hundred robots costs in virtual time, and that it repeats (three minutes)

@@ -249,7 +249,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run everything; some eight minutes."""
+    """Run everything; some ten minutes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--passes", type=int, default=2000)
     parser.add_argument("--targets", type=int, default=1_000_000)
