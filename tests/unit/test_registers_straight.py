@@ -21,12 +21,17 @@ def made_map(*values: ValueSpec) -> RegisterMap:
     return RegisterMap(name="test", title="T", about="a", values=values, samples=(Sample(about="none"),))
 
 
-def both(register_map: RegisterMap, block: Block, data: bytes) -> tuple[Decoded, Decoded]:
-    """What the codec says and what the straight decoder says."""
-    codec, values, absent = Decoded(), dict[str, Value](), dict[str, str]()
-    Decoder(register_map, block).decode(data, codec)
-    straight(register_map, block)(data, values, absent)
-    return codec, Decoded(values, absent)
+class Both:
+    """What the codec says of a block's data, and what the straight decoder says."""
+
+    def __init__(self, register_map: RegisterMap, block: Block) -> None:
+        self.decoder, self.straight = Decoder(register_map, block), straight(register_map, block)
+
+    def __call__(self, data: bytes) -> tuple[Decoded, Decoded]:
+        codec, values, absent = Decoded(), dict[str, Value](), dict[str, str]()
+        self.decoder.decode(data, codec)
+        self.straight(data, values, absent)
+        return codec, Decoded(values, absent)
 
 
 @pytest.mark.parametrize("name", map_names())
@@ -37,8 +42,9 @@ def test_it_decodes_the_shipped_maps_as_the_codec_does(name: str, data: st.DataO
     # Few different bytes: so that absent codes (FFFF, 7FFF) and zeros are frequent.
     cells = st.sampled_from([b"\x00", b"\xff", b"\x7f", b"\x80", b"\x01"])
     for block in plan(register_map, register_map.values):
-        size = Decoder(register_map, block).size
-        codec, ours = both(register_map, block, b"".join(data.draw(st.lists(cells, min_size=size, max_size=size))))
+        both = Both(register_map, block)
+        size = both.decoder.size
+        codec, ours = both(b"".join(data.draw(st.lists(cells, min_size=size, max_size=size))))
         assert repr(ours) == repr(codec)  # order and kinds of numbers, too
 
 
@@ -67,14 +73,13 @@ def test_it_decodes_any_count_as_the_codec_does(data: st.DataObject) -> None:
         maximum=high,
         absent=codes,
     )
-    register_map = made_map(spec)
+    both = Both(made_map(spec), Block.of([spec]))
     sound, bits = sound_counts(spec), 16 * spec.size
     least, most = (-(1 << bits - 1), (1 << bits - 1) - 1) if kind[0] == "i" else (0, (1 << bits) - 1)
     edges = [sound.start - 1, sound.start, sound.stop - 1, sound.stop, 0, 1, 255, 256, 65279, 65280, least, most]
     for raw in [*edges, data.draw(st.integers(least, most))]:
         if least <= raw <= most:
-            packed = struct.pack(f">{FORMATS[kind]}", raw)
-            codec, ours = both(register_map, Block.of([spec]), packed)
+            codec, ours = both(struct.pack(f">{FORMATS[kind]}", raw))
             assert repr(ours) == repr(codec)
 
 
@@ -89,5 +94,5 @@ def test_most_counts_are_decoded_without_a_call() -> None:
 @pytest.mark.parametrize("order", ["BADC", "CDAB", "DCBA"])
 def test_other_orders_of_bytes(order: Any) -> None:
     spec = ValueSpec(name="a", table="input", address=0, type="u32", word_order=order, scale=0.1)
-    codec, ours = both(made_map(spec), Block.of([spec]), bytes.fromhex("01020304"))
+    codec, ours = Both(made_map(spec), Block.of([spec]))(bytes.fromhex("01020304"))
     assert ours.values == codec.values
