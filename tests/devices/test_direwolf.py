@@ -21,6 +21,7 @@ from fleetd.downlink import ax25
 from fleetd.downlink.ax25 import Address, Digipeater, UiFrame, Use
 from fleetd_drivers.kiss.driver import Kiss
 from fleetd_hil.bench import Bench
+from fleetd_hil.sim import Feed
 from fleetd_hil.sims.kiss import KissSim
 
 pytestmark = pytest.mark.xdist_group("direwolf")
@@ -106,7 +107,14 @@ async def test_direwolf_transmits_what_we_send_and_names_it(tmp_path: Path) -> N
 @pytest.mark.peer("kissutil")
 async def test_direwolfs_kiss_client_hears_and_sends_through_our_tnc() -> None:
     """`kissutil` takes our sim for a TNC: what it hears is shown in its words, what it is given goes on the air."""
-    sim, clock = KissSim(), SystemClock()
+    sim, clock, connected_once = KissSim(), SystemClock(), asyncio.Event()
+    attach = sim.attach
+
+    def attached() -> Feed:
+        connected_once.set()
+        return attach()
+
+    sim.attach = attached  # type: ignore[method-assign]
     async with Bench.open(clock) as bench:
         host, _, port = (await bench.tcp(sim)).address.rpartition(":")
         process = await asyncio.create_subprocess_exec(
@@ -118,14 +126,16 @@ async def test_direwolfs_kiss_client_hears_and_sends_through_our_tnc() -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(b"[0] GROUND-1>TMALL-11:up we go\n")
-            await process.stdin.drain()
             async with asyncio.timeout(WITHIN_S):
-                while not sim.sent:  # noqa: ASYNC110  # a sim has no event for it
-                    await asyncio.sleep(0.01)
+                await connected_once.wait()
                 sim.hear(ax25.encode(FRAMES[0]), clock.monotonic())
                 while b"[0] TMALL-11>CQ:beacon 1" not in (line := await process.stdout.readline()):
                     assert line, "kissutil ended"
+                # Only now: what it is given before it is connected, it loses.
+                process.stdin.write(b"[0] GROUND-1>TMALL-11:up we go\n")
+                await process.stdin.drain()
+                while not sim.sent:  # noqa: ASYNC110  # a sim has no event for it
+                    await asyncio.sleep(0.01)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
