@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 from counters import Counters
+from hypothesis import HealthCheck, settings
 
 REQUIRE_PEERS = os.environ.get("FLEETD_REQUIRE_PEERS") == "1"
 SBIN = "/usr/sbin:/sbin"
+
+# What an example takes is the machine's business; a test that hangs is ended by its own timeout.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
