@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from brokers import Mosquitto
+from counters import Counters
 from prometheus_client.parser import text_string_to_metric_families
 from sites import Daemon, demo_site
 
@@ -62,7 +63,7 @@ async def figures(daemon: Daemon) -> dict[str, float]:
 @pytest.mark.timeout(SOAK_MIN * 60 + 300)
 @pytest.mark.peer("mosquitto", "mosquitto_sub", "mosquitto_pub")
 async def test_row_39_half_an_hour_leaves_memory_descriptors_and_tasks_as_they_were(
-    tmp_path: Path, mosquitto: Mosquitto
+    tmp_path: Path, mosquitto: Mosquitto, counters: Counters
 ) -> None:
     """The demo's site at twenty times its speed: 23 robots, two satellites, a broker. The first fifth warms it up."""
     samples: list[dict[str, float]] = []
@@ -75,6 +76,10 @@ async def test_row_39_half_an_hour_leaves_memory_descriptors_and_tasks_as_they_w
     steady = samples[len(samples) // 5 :]
     hours = [index / 360 for index in range(len(steady))]
     resident = [each["process_resident_memory_bytes"] / MIB for each in steady]
+    counters(minutes=SOAK_MIN, mib_an_hour=round(slope(hours, resident), 2))
+    counters(
+        mib_warm=round(resident[0], 1), mib_half=round(resident[len(resident) // 2], 1), mib=round(resident[-1], 1)
+    )
     assert slope(hours, resident) <= MIB_AN_HOUR
     for name in ("process_open_fds", "fleetd_tasks"):
         values = [each[name] for each in steady]
