@@ -58,7 +58,7 @@ fuzz: $(VENV)/.fuzz  ## one decoder under atheris: TARGET=elements ARGS=-max_tot
 bench-pointing: $(READY)  ## seconds off the beam over 2,000 random passes, against two rules of the field (ten minutes)
 	@$(BIN)/python -m bench.pointing $(ARGS)
 
-bench-hil: $(READY)  ## what a day of a hundred robots costs in virtual time, and that it repeats (three minutes)
+bench-hil: $(READY)  ## what a day of a hundred robots costs in virtual time, and that it repeats (five minutes)
 	@$(BIN)/python -m bench.hil $(ARGS)
 
 bench-downlink: $(READY)  ## what a frame off the air costs, and what damage gets through (two minutes)
