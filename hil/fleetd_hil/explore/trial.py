@@ -65,10 +65,14 @@ class Trial:
         try:
             return self._outcome()
         finally:
-            self.process.kill()
-            self.process.join()
-            self.results.close()
-            self.folder.cleanup()
+            self.end()
+
+    def end(self) -> None:
+        """Whether it has ended or not, nothing of it is left."""
+        self.process.kill()
+        self.process.join()
+        self.results.close()
+        self.folder.cleanup()
 
     def _outcome(self) -> Outcome:
         took_s = time.monotonic() - self.began_s
@@ -103,8 +107,9 @@ class Stable:
     def play(self, case: Case, expect: list[Plain] | None = None) -> Outcome:
         """The same, and wait for it."""
         trial = self.begin(case, expect)
-        trial.results.poll(DEADLINE_S)
-        return trial.outcome()
+        with ending([trial]):
+            trial.results.poll(DEADLINE_S)
+            return trial.outcome()
 
 
 def first_ready(trials: Sequence[Trial], within_s: float) -> Iterator[Trial]:
@@ -137,7 +142,4 @@ def ending(trials: list[Trial]) -> Iterator[None]:
         yield
     finally:
         for trial in trials:
-            trial.process.kill()
-            trial.process.join()
-            trial.results.close()
-            trial.folder.cleanup()
+            trial.end()
