@@ -263,3 +263,26 @@ async def test_how_an_expectation_is_judged() -> None:
     assert held(times=1)
     assert not held(times=2)
     assert held(times=2, within="10 s")
+
+
+def test_an_order_that_no_broker_took_was_not_given(tmp_path: Path) -> None:
+    """Its id may be given to another one, which is then carried out rightly."""
+    shutil.copytree(FOLDER, tmp_path / "s")
+    file = tmp_path / "s" / "given-anew.yaml"
+    file.write_text("""\
+scenario: given-anew
+purpose: A command is lost with the broker, and its id serves for another one.
+site: sites/small.yaml
+start: 2026-11-11T03:00:00Z
+lasts: 40 s
+timeline:
+  - {at: 5 s, broker: away}
+  - {at: 6 s, command: {device: robot-3, action: hold, id: one}}
+  - {at: 7 s, broker: back}
+  - {at: 30 s, command: {device: robot-3, action: set_speed_limit, args: {speed_m_s: 3}, id: one}}
+expect:
+  - result: {id: one, action: set_speed_limit, stage: succeeded}
+    within: 40 s
+""")
+    verdict = play(read_script(file))
+    assert verdict.passed, [finding for finding in verdict.findings if not finding.held]

@@ -173,7 +173,8 @@ class Player:
 
     def _command(self, wish: CommandStep) -> None:
         command_id = wish.id or f"at-{self.after_s:.0f}-s"
-        self.guardian.ordered(command_id, wish.device, wish.action, wish.expires_in)
+        if self.stage.broker.reaches(command_topic(self.script.site.site, wish.device)):  # else it is lost, id and all
+            self.guardian.ordered(command_id, wish.device, wish.action, wish.expires_in)
         tell(self.stage.broker, self.script.site.site, wish.model_copy(update={"id": command_id}), issuer="scenario")
 
     async def _control(self, wish: ControlStep) -> None:
@@ -225,7 +226,12 @@ def tell(broker: MemoryBroker, site: str, wish: CommandStep, *, issuer: str) -> 
         "issuer": issuer,
         "expires_in_s": wish.expires_in,
     }
-    broker.publish(f"fleetd/{site}/{wish.device}/command", json.dumps(body).encode())
+    broker.publish(command_topic(site, wish.device), json.dumps(body).encode())
+
+
+def command_topic(site: str, device: str) -> str:
+    """Where commands to a device are published."""
+    return f"fleetd/{site}/{device}/command"
 
 
 def judge(each: Expectation, observer: Observer) -> Finding:
