@@ -31,4 +31,5 @@ class Beat:
             self._ask.wanted = False
 
     def _answered(self, outcome: Answer | DeviceError) -> None:
+        self._ask = None  # it knows us, too, and nobody but the collector would part the two
         self._told(outcome if isinstance(outcome, DeviceError) else None)
