@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from fleetd.errors import ConfigError
@@ -98,6 +98,10 @@ class Faults:
     def held(self, since_s: float, until_s: float) -> bool:
         """Whether anything was broken in that time."""
         return any(fault.start_s <= until_s and since_s < fault.end_s for fault in self._faults)
+
+    def lie_ahead(self, names: Collection[str], at_s: float) -> bool:
+        """Whether one of these holds at `at_s`, or will."""
+        return any(fault.name in names and at_s < fault.end_s for fault in self._faults)
 
     def edges(self, from_s: float, to_s: float) -> Iterator[float]:
         """The instants in (`from_s`, `to_s`] at which faults begin or end, in order, and `to_s` itself last."""

@@ -59,7 +59,10 @@ class Stand:
     @property
     def lively(self) -> bool:
         """Whether something may happen here that nobody asked for."""
-        return bool(self.sim.faults) or bool(getattr(self.sim, "speaks_unasked", False))
+        if getattr(self.sim, "speaks_unasked", False):
+            return True
+        faults = self.sim.faults
+        return bool(faults) and faults.lie_ahead(("unplug", "stall"), self.clock.monotonic())
 
     def fault(self, name: str) -> float | None:
         """The value of a fault if it holds now."""

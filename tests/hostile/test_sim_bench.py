@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from fleetd.clock import SystemClock
+from fleetd.clock import SystemClock, VirtualClock
 from fleetd.errors import LinkLost
 from fleetd.link.ports import Ports
 from fleetd.link.stream import Link
 from fleetd.link.url import parse_link
 from fleetd_hil import catalogue
 from fleetd_hil.bench import Bench
-from fleetd_hil.line import Pace
+from fleetd_hil.line import FAULTS, Pace, Stand
 from fleetd_hil.models.rotator import RotatorBuild, RotatorModel
 from fleetd_hil.ports import Port
 from fleetd_hil.sims.framing import rtu_frame
@@ -235,3 +237,17 @@ async def test_an_error_in_the_body_comes_out_bare() -> None:
     with pytest.raises(ZeroDivisionError):
         async with Bench.open(SystemClock()):
             _ = 1 / 0
+
+
+def test_a_port_is_watched_only_while_something_may_still_happen_to_it() -> None:
+    clock, sim = VirtualClock(datetime(2026, 11, 11, tzinfo=UTC)), Gs232bSim(RotatorModel(RotatorBuild()))
+    sim.faults.learn(FAULTS)
+    stand = Stand(sim, clock, Pace(), random.Random(0), lambda _: None)
+    assert not stand.lively
+    sim.faults.inject("garble=0.5+3600", 0.0)  # of what is said, not of the port
+    assert not stand.lively
+    sim.faults.inject("unplug@60+30", 0.0)
+    assert stand.lively
+    assert not sim.faults.lie_ahead(("unplug",), 90.0)
+    sim.faults.clear("unplug")
+    assert not stand.lively
