@@ -211,8 +211,10 @@ class Antenna:
         while True:
             await self.clock.sleep(_CLOSE_LOOK_S)
             if self._whereabouts.age_s >= (_CLOSE_LOOK_S if self._to_be_watched else self.settings.idle_period_s):
-                with suppress(Declined):
+                try:
                     await self.measure()
+                except Declined:  # it lives, and has no position to show: that is no reason to end the daemon
+                    self._supervision.progress.beat(self.device.name)
 
     @property
     def _to_be_watched(self) -> bool:

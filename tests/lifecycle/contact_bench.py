@@ -19,7 +19,7 @@ from fleetd.contact.maintenance import Maintenance
 from fleetd.contact.settings import AntennaSettings, DirectionSettings, SlewSettings
 from fleetd.contact.worker import Worker
 from fleetd.devices import AzEl, RotatorLimits
-from fleetd.errors import LinkLost, Refusal
+from fleetd.errors import Declined, LinkLost, Refusal
 from fleetd.hub import Hub, Subscription
 from fleetd.orbit.elementset import ElementSet
 from fleetd.orbit.passes import Station, find_passes
@@ -52,12 +52,15 @@ class Flyby:
 
 
 class Rotator:
-    """Turns at 6 and 3 deg/s of the clock. `broken` makes every exchange fail; `gate`, if set, holds each one up."""
+    """Turns at 6 and 3 deg/s of the clock. `broken` makes every exchange fail; `gate`, if set, holds each one up.
+
+    While `declines` it answers where it is with a refusal.
+    """
 
     def __init__(self, clock: VirtualClock) -> None:
         self.limits = RotatorLimits(0.0, 450.0, 0.0, 180.0, 1.0)
         self.heard: list[tuple[str, AzEl | None]] = []
-        self.broken = False
+        self.broken = self.declines = False
         self.gate: asyncio.Event | None = None
         self.exchanges = 0
         self._clock = clock
@@ -92,6 +95,8 @@ class Rotator:
 
     async def where(self) -> AzEl:
         await self._exchange("where", None)
+        if self.declines:
+            raise Declined("the drive reports a failure", code=4)
         here = self.position()
         return AzEl(float(round(here.azimuth_deg)), float(round(here.elevation_deg)))
 

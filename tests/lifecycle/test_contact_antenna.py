@@ -313,3 +313,13 @@ async def test_a_step_beside_the_mask_is_the_one_above_it() -> None:
     async with bench(mask_deg=((0.0, 7.3),)) as made:
         await order(made.antenna.point(AzEl(20.0, 7.4)), made)
         assert made.rotator.heard[-1] == ("point", AzEl(20.0, 8.0))
+
+
+async def test_a_rotator_that_answers_and_shows_no_position_is_no_loop_without_progress() -> None:
+    """The daemon's watchdog must not be starved, and the daemon ended, because a drive reports a failure."""
+    async with bench(idle_period_s=10.0) as made:
+        made.rotator.declines = True
+        for _ in range(20):
+            await made.advance(15.0)
+            assert made.antenna._supervision.progress.overdue() == []
+        assert made.antenna.device.state == "online"
