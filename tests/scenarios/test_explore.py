@@ -25,7 +25,7 @@ from fleetd_hil.explore.search import Search, Wanted, needed, pruned, signature
 from fleetd_hil.explore.shrink import Shrinker, shorter, without_parts
 from fleetd_hil.explore.sites import compose_site
 from fleetd_hil.explore.sky import compose_sky
-from fleetd_hil.explore.story import Storyteller
+from fleetd_hil.explore.story import SHORTEST_CALM_S, Storyteller
 from fleetd_hil.explore.trial import DEADLINE_S, DIED, ENDED, Failed, Stable, first_ready
 from fleetd_hil.line import FAULTS as LINE_FAULTS
 from fleetd_hil.scenario.run import play
@@ -94,9 +94,9 @@ def test_every_story_is_over_when_the_calm_begins() -> None:
         draw = Random(number)
         site, _ = compose_site(draw, sky)
         gone = 0
-        for step in Storyteller(draw, site, sky, 300.0, 100.0).tell():
+        for step in Storyteller(draw, site, sky, SHORTEST_CALM_S, 100.0).tell():
             lasting_s = float(step["fault"].rpartition("+")[2]) if "fault" in step else 0.0
-            assert 0 < step["at"] + lasting_s < 300
+            assert 0 < step["at"] <= step["at"] + lasting_s < SHORTEST_CALM_S
             gone += {
                 "away": 1,
                 "mute": 1,

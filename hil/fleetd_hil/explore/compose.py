@@ -9,7 +9,7 @@ from fleetd_hil.explore.calm import LOOK_S, RECOVERY_S
 from fleetd_hil.explore.case import Case
 from fleetd_hil.explore.sites import compose_site
 from fleetd_hil.explore.sky import compose_sky
-from fleetd_hil.explore.story import Storyteller, sources
+from fleetd_hil.explore.story import SHORTEST_CALM_S, Storyteller, sources
 
 _LONGEST_PASS_S = 420.0
 
@@ -22,7 +22,7 @@ def compose(seed: int, number: int) -> Case:
     aos_s = draw.choice((60.0, 150.0, 240.0)) + draw.randint(0, 30)
     start = (sky.aos - timedelta(seconds=aos_s)).replace(microsecond=0)
     calm_s = aos_s + min((sky.los - sky.aos).total_seconds(), _LONGEST_PASS_S) * draw.choice((0.5, 1.0, 1.0))
-    calm_s = float(round(calm_s))
+    calm_s = max(SHORTEST_CALM_S, float(round(calm_s)))
     return Case(
         name=f"seed-{seed}-case-{number}",
         site=site,

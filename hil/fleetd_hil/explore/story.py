@@ -20,6 +20,8 @@ _BREAKS_LIMITS = frozenset({"runaway", "wrong-way", "overshoot", "glitch", "wrap
 """Motors or scales that lie: no daemon can keep an antenna within narrower bounds than its end stops then."""
 _SMALL_STEPS, _LARGE_STEPS = ("0.4 s", "-0.4 s"), ("3 s", "-3 s", "5 min", "-5 min", "1 h", "-1 h", "20 d")
 _ANTENNA_ALARMS = ("wind", "motor-stalled", "motor-runaway", "motor-wrong-way", "feedback-frozen")
+SHORTEST_CALM_S = 220.0
+"""The calm begins no sooner: the longest trouble has to begin and to end before it."""
 _TOGETHER, _STORMY = 0.2, 0.2
 
 
