@@ -195,6 +195,11 @@ class VirtualStage(_Common):
             await self._life
             self._life = None
 
+    async def post(self, path: str, body: dict[str, Any]) -> tuple[int, str]:
+        if self._life is not None and self._life.done():
+            await self._life  # what it died of says more than that nobody answers
+        return await super().post(path, body)
+
     def gone(self) -> str:
         life = self._life
         if life is None or not life.done():
