@@ -82,7 +82,7 @@ def no_leaked_descriptors(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _children() -> dict[int, str]:
-    """Processes that this one has begun and not waited for: their pids and what they run."""
+    """Processes that this one has begun and that run still: their pids and what they run."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -90,11 +90,11 @@ def _children() -> dict[int, str]:
     found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
             words = status.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue  # it has ended
-        if parent == os.getpid() and "resource_tracker" not in words:
+        if int(parent) == os.getpid() and state != "Z" and "resource_tracker" not in words:
             found[int(status.parent.name)] = words
     return found
 
