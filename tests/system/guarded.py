@@ -54,7 +54,7 @@ class Stopwatch:
 
     def __init__(self, pid: int) -> None:
         self._began_s = time.monotonic()
-        self._began = {each: _waited_s(each) for each in (os.getpid(), pid, *begun_by(pid))}
+        self._began = {each: _waited_s(each) for each in (os.getpid(), pid, *guards_of(pid))}
         self._waited = dict(self._began)
 
     @property
@@ -70,12 +70,12 @@ class Stopwatch:
         return time.monotonic() - self._began_s - self.withheld_s
 
 
-def begun_by(parent: int) -> list[int]:
-    """The Python processes that a process has begun."""
+def guards_of(parent: int) -> list[int]:
+    """The guard processes that a process has begun and that live; it may have begun others, too."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
-        name, _, rest = _read(path).rpartition(")")
-        if "(python" in name and int(rest.split()[1]) == parent:
+        _, _, rest = _read(path).rpartition(")")
+        if rest and int(rest.split()[1]) == parent and "fleetd.guard.process" in _read(path.with_name("cmdline")):
             found.append(int(path.parent.name))
     return found
 

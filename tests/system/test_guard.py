@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from guarded import Daemon, Stopwatch, begun_by, child
+from guarded import Daemon, Stopwatch, child, guards_of
 
 from fleetd.clock import SystemClock
 from fleetd.guard.guard import Guard
@@ -221,7 +221,7 @@ async def test_a_guard_that_is_killed_is_told_of_and_comes_back_with_what_it_kne
             with guard.watch("dish motion", LastWords(writing, b"S\r")) as lease:
                 lease.arm()
                 await asyncio.sleep(0.05)
-                for pid in begun_by(os.getpid()):
+                for pid in guards_of(os.getpid()):
                     os.kill(pid, signal.SIGKILL)
                 end_s = time.monotonic() + 10.0
                 while told != ["", "the guard process has ended; it is started afresh", ""]:
@@ -240,10 +240,10 @@ async def test_it_is_deaf_to_the_signals_that_end_a_daemon() -> None:
             with guard.watch("dish motion", LastWords(writing, b"S\r")) as lease:
                 lease.arm()
                 await asyncio.sleep(0.05)
-                (pid,) = begun_by(os.getpid())
+                (pid,) = guards_of(os.getpid())
                 while not ignored(pid) >> (signal.SIGTERM - 1) & 1:  # noqa: ASYNC110  # once it has got so far
                     await asyncio.sleep(0.01)
                 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGABRT):
                     os.kill(pid, number)
                 await asyncio.sleep(0.05)
-                assert begun_by(os.getpid()) == [pid]
+                assert guards_of(os.getpid()) == [pid]
