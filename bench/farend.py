@@ -21,7 +21,7 @@ from fleetd.clock import SystemClock
 from fleetd_hil.bench import Bench
 from fleetd_hil.faults import Faults
 from fleetd_hil.line import Pace
-from fleetd_hil.sims.modbus import ModbusSim
+from fleetd_hil.sims.modbus import Conduct, ModbusSim
 
 _MBAP = struct.Struct(">HHHBBHH")
 _READS = (3, 4)
@@ -91,10 +91,9 @@ class Cells:
     """A unit that holds the benchmark's forty registers and needs no time to think."""
 
     turnaround_s = 0.0
-    violations: tuple[str, ...] = ()
-    locked = False
 
     def __init__(self) -> None:
+        self.conduct = Conduct()
         self._cells = bench_map().samples[0].input[FIRST]
 
     def read(self, _table: str, address: int, count: int, _at_s: float) -> list[int]:

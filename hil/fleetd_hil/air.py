@@ -57,7 +57,6 @@ class AirCount:
     """In view, pointed at and tuned to."""
     off_beam: int = 0
     off_frequency: int = 0
-    orders_heard: int = 0
 
 
 class Orbit:
@@ -190,7 +189,6 @@ class Air:
                 self._reach(each, frame, when, at_s)
 
     def _reach(self, each: Flying, frame: bytes, when: datetime, at_s: float) -> None:
-        each.count.orders_heard += 1
         performed = each.sim.model.performed
         before = len(performed)
         for answer in each.sim.hear(frame):

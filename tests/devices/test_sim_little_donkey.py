@@ -196,8 +196,8 @@ def test_reading_what_is_forbidden_locks_the_robot() -> None:
     robot = Robot()
     with pytest.raises(Denial):
         robot.unit.read("holding", 90, 20, robot.now_s)
-    assert robot.unit.locked
-    assert "Calibration" in next(iter(robot.unit.violations))
+    assert robot.unit.conduct.locked
+    assert "Calibration" in next(iter(robot.unit.conduct.violations))
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,16 @@ from fleetd_hil.faults import Faults
 from fleetd_hil.line import Pace
 from fleetd_hil.ports import Port
 from fleetd_hil.sims.framing import crc16, rtu_frame
-from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, Denial, Framing, ModbusSim, Table
+from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, Conduct, Denial, Framing, ModbusSim, Table
 
 
 class Cells:
     """A unit that is nothing but its cells."""
 
     turnaround_s = 0.0
-    violations = ()
-    locked = False
 
     def __init__(self) -> None:
+        self.conduct = Conduct()
         self.tables: dict[Table, dict[int, int]] = {"coil": {}, "discrete": {}, "input": {}, "holding": {}}
 
     def read(self, table: Table, address: int, count: int, at_s: float) -> Sequence[int]:

@@ -216,10 +216,12 @@ async def test_what_became_hazardous_on_the_way_is_not_sent(tmp_path: Path) -> N
     async with site(tmp_path, robots, access=PEOPLE) as here:
         await here.online()
         robots["robot-01"].perform_error = lambda: LinkLost("gone in mid exchange")
+        robots["robot-01"].hold = asyncio.Event()  # the link holds until the second has come
         patient = {"issuer": LI, "expires_at": here.clock.now() + timedelta(minutes=10)}
         await submit(here, **patient)
         assert (await submit(here, id="c2", action="resume", args={}, **patient)).rule == ""
         robots["robot-01"].values["stop_latched"] = True
+        robots["robot-01"].hold.set()
         for _ in range(200):  # reconnected, asked what became of the first, and polled once more
             if "failed" in here.stages("c2"):
                 break

@@ -88,6 +88,17 @@ def test_everything_that_can_break_does_break_sooner_or_later() -> None:
     assert len(missing) < len(every) / 10, sorted(missing)
 
 
+def test_what_ends_by_itself_must_have_ended_and_each_device_be_back() -> None:
+    case = compose(7, 1)
+    never = [each["alarm"] for each in expectations(case) if each.get("last") and each.get("never") and "alarm" in each]
+    told = {(alarm["device"], alarm["name"]) for alarm in never}
+    assert ("clock", "clock-unsynchronised") in told
+    for antenna in case.site["antennas"]:
+        assert {(antenna["name"], name) for name in ("wind", "feedback-lost", "feedback-frozen")} <= told
+    for device in case.site["devices"]:
+        assert (device["name"], "offline") in told
+
+
 def test_every_story_is_over_when_the_calm_begins() -> None:
     sky = compose_sky(Random(2))
     for number in range(200):
@@ -227,10 +238,13 @@ def test_a_process_that_dies_or_hangs_is_a_finding(tmp_path: Path) -> None:
     case.site["site"] = "NOT A NAME"  # its process refuses the file and dies of it
     assert [each.words for each in stable.play(case).failed] == [DIED]
     trial = Stable().begin(compose(1, 1))
+    while not list(trial.folder.rglob("store")):  # it is under way
+        time.sleep(0.02)
     trial.began_s -= DEADLINE_S
     assert [each is trial for each in first_ready([trial], 10.0)] == [True]
     assert [each.words for each in trial.outcome().failed] == [ENDED]
     assert not trial.process.is_alive()
+    assert not trial.folder.exists()
 
 
 @pytest.mark.slow

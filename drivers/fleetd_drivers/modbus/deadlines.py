@@ -10,7 +10,7 @@ import asyncio
 import math
 from functools import partial
 from typing import Protocol
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from fleetd.link.wiretime import WireClock
 from fleetd.slots import Slots
@@ -55,9 +55,15 @@ class Deadlines:
             look.pop(ask).overdue(ask)
 
 
-_OF_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, Deadlines] = WeakKeyDictionary()
+# Kept alive by the connections alone: its clock may hold its loop, and a loop that is over must not stay for that.
+_OF_LOOPS: WeakKeyDictionary[asyncio.AbstractEventLoop, ReferenceType[Deadlines]] = WeakKeyDictionary()
 
 
 def deadlines_of(loop: asyncio.AbstractEventLoop) -> Deadlines:
     """Those that all connections of a loop share."""
-    return _OF_LOOPS.setdefault(loop, Deadlines(loop))
+    known = _OF_LOOPS.get(loop)
+    deadlines = known() if known is not None else None
+    if deadlines is None:
+        deadlines = Deadlines(loop)
+        _OF_LOOPS[loop] = ref(deadlines)
+    return deadlines

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from fleetd_hil.explore.case import Case, in_words
-
-Plain = dict[str, Any]
+from fleetd_hil.explore.case import Case, Plain, in_words
 
 RECOVERY_S = 300.0
 """Seconds within which a site whose troubles are over is whole again."""
@@ -22,6 +19,7 @@ def expectations(case: Case) -> list[Plain]:
     """In the words of a scenario: what must be seen at the end of this one."""
     return [
         *_devices(case),
+        *_passing(case),
         *_orders(case),
         {"node": {"state": "online"}, "last": True, "within": in_words(case.lasts_s)},
     ]
@@ -42,7 +40,7 @@ def _devices(case: Case) -> Iterator[Plain]:
             }
 
 
-def _antennas(case: Case) -> Iterator[Plain]:
+def _passing(case: Case) -> Iterator[Plain]:
     """Alarms that end by themselves have ended."""
     whole = {"never": True, "last": True, "within": in_words(case.lasts_s)}
     for antenna in case.site["antennas"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.connection
+import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -12,14 +13,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from fleetd_hil.explore.calm import expectations
 from fleetd_hil.explore.case import Case, Plain
+from fleetd_hil.scratch import scratch_folder
 
 DEADLINE_S = 240.0
 """Real seconds that one case may take."""
-_RAM = Path("/dev/shm")  # noqa: S108  # a RAM disk; a folder of our own in it
 _WARM = ["fleetd_hil.scenario.run", "fleetd.daemon.house", "fleetd_hil.explore.calm"]
 ENDED, DIED = "it comes to its end", "the process lives"
 
@@ -52,7 +52,7 @@ class Trial:
     case: Case
     process: ForkServerProcess
     results: multiprocessing.connection.Connection
-    folder: TemporaryDirectory[str]
+    folder: Path
     began_s: float = field(default_factory=time.monotonic)
 
     @property
@@ -72,7 +72,7 @@ class Trial:
         self.process.kill()
         self.process.join()
         self.results.close()
-        self.folder.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _outcome(self) -> Outcome:
         took_s = time.monotonic() - self.began_s
@@ -96,8 +96,8 @@ class Stable:
 
     def begin(self, case: Case, expect: list[Plain] | None = None) -> Trial:
         """Play a case; with the given expectations, or with all that a case is held to."""
-        folder = TemporaryDirectory(prefix="fleethil-", dir=_RAM if _RAM.is_dir() else None)
-        file = case.write(Path(folder.name) / case.name, expectations(case) if expect is None else expect)
+        folder = scratch_folder(virtual=True)
+        file = case.write(folder / case.name, expectations(case) if expect is None else expect)
         ours, theirs = self._fresh.Pipe(duplex=False)
         process = self._fresh.Process(target=_play, args=(file, theirs, self._modules), name=case.name, daemon=True)
         process.start()
@@ -130,7 +130,7 @@ def _play(file: Path, results: multiprocessing.connection.Connection, modules: S
     for module in modules:
         import_module(module)
     listen()
-    verdict = play(read_script(file))
+    verdict = play(read_script(file), within=file.parent)
     failed = [(finding.words, finding.evidence) for finding in verdict.findings if not finding.held]
     results.send((failed, len(verdict.heard)))
 

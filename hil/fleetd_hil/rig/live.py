@@ -172,7 +172,7 @@ class LiveSite:
             await self._stage.leave()
         if watching.done() and not watching.cancelled():
             await watching  # a world that cannot be watched is no world
-        self._guardian.last_look(self.after_s)
+        await self._guardian.end()
         if self._guardian.breaches:
             raise Unseen(breached(self._guardian.breaches.values()))
 

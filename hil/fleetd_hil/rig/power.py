@@ -11,8 +11,9 @@ from typing import Any
 from fleetd_hil.rig.live import LiveSite
 from fleetd_hil.rig.order import Order
 from fleetd_hil.rig.unseen import Unseen
-from fleetd_hil.scenario.stage import open_stage, scratch_folder
+from fleetd_hil.scenario.stages import open_stage
 from fleetd_hil.scenario.world import build_world, hang_sky
+from fleetd_hil.scratch import scratch_folder
 from fleetd_hil.virtual.loop import VirtualLoop
 
 WITHIN_S = 600.0

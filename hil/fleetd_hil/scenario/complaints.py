@@ -13,8 +13,6 @@ from typing import Any
 
 import structlog
 
-from fleetd_hil.scenario.stage import innermost
-
 QUIET_LOG = "no error in the log"
 _KEPT = 20
 
@@ -75,3 +73,10 @@ def where_from(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
     return f"{type(error).__name__}: {error}{place}"
+
+
+def innermost(error: BaseException) -> BaseException:
+    """What went wrong first, out of the groups that tasks wrap it in."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

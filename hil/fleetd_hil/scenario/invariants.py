@@ -47,7 +47,7 @@ NAMES: tuple[str, ...] = (
 _SLACK_DEG = 1.0  # a controller of whole degrees, and what an axis overruns while it brakes
 _LOW_DEG = 0.5  # that an uplink may stand below its least elevation, for a gate that judges ten times a second
 _UNKEYED_WITHIN_S = 0.5  # of the clock's loss; what the guard would take, too
-BRAKES_WITHIN_S = 4.0
+_BRAKES_WITHIN_S = 4.0
 """How long after fleetd has left an axis may still brake."""
 _JUST_BROKEN_S = 60.0  # what could not be reached shortly before could not be stopped either
 _BY_CODE = {order.code: order.name for orders in ORDERS.values() for order in orders.values()}
@@ -105,13 +105,19 @@ class Guardian:
             of_it = f"{command_id}:{name}" if device == "all" else command_id
             self.orders.give(of_it, Order(name, action, at_s, at_s + life_s))
 
-    def last_look(self, after_s: float) -> None:
-        """When all is over, and what was kept has been sent."""
+    async def end(self) -> None:
+        """All is over, what was kept has been sent, and fleetd has left: judge that, and soon what still moves."""
+        clock = self.observer.clock
+        self._last_look(clock.monotonic())
+        await clock.sleep(_BRAKES_WITHIN_S)
+        self._look_after(clock.monotonic())
+
+    def _last_look(self, after_s: float) -> None:
         for name, words in (*self._numbers(), *self._commands(), *self._stops(), *self._violations()):
             self._breach(name, after_s, words)
 
-    def look_after(self, after_s: float) -> None:
-        """When fleetd has left, and what it stopped has had `BRAKES_WITHIN_S` to come to rest."""
+    def _look_after(self, after_s: float) -> None:
+        """What it stopped has had its time to come to rest."""
         self.world.advance(after_s)
         for name, seat in self.world.seats.items():
             if seat.sim.faults.held(after_s - _JUST_BROKEN_S, after_s):

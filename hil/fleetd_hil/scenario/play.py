@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleetd.clock import Clock
-from fleetd_hil.scenario.invariants import BRAKES_WITHIN_S, NAMES, Breach, Guardian
+from fleetd_hil.scenario.invariants import NAMES, Breach, Guardian
 from fleetd_hil.scenario.model import CommandStep, ControlStep, Expectation, Scenario, Step
 from fleetd_hil.scenario.observer import Heard, Observer
 from fleetd_hil.scenario.script import Script
@@ -120,9 +120,7 @@ class Player:
             watching.cancel()
         await all_sent(self.stage, self.observer)
         await self.stage.leave()
-        self.guardian.last_look(self.after_s)
-        await self._clock.sleep(BRAKES_WITHIN_S)
-        self.guardian.look_after(self.after_s)
+        await self.guardian.end()
         return self._verdict()
 
     async def _until(self, at_s: float) -> None:

@@ -13,12 +13,14 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from fleetd.errors import ConfigError, FleetError
-from fleetd_hil.scenario.complaints import QUIET_LOG, complaints, forget, listen, where_from
+from fleetd_hil.scenario.complaints import QUIET_LOG, complaints, forget, innermost, listen, where_from
 from fleetd_hil.scenario.junit import junit_xml
 from fleetd_hil.scenario.play import Finding, Player, Told, Verdict
 from fleetd_hil.scenario.report import report_html
 from fleetd_hil.scenario.script import Script, read_script
-from fleetd_hil.scenario.stage import Stage, innermost, open_stage, scratch_folder
+from fleetd_hil.scenario.stage import Stage
+from fleetd_hil.scenario.stages import open_stage
+from fleetd_hil.scratch import scratch_folder
 from fleetd_hil.sim import SimDied
 from fleetd_hil.virtual.loop import Overdue, VirtualLoop
 
@@ -77,11 +79,19 @@ def _play_file(file: Path) -> Verdict:
     return play(read_script(file))
 
 
-def play(script: Script, rate: float | None = None, told: Told = lambda _at, _what: None) -> Verdict:
-    """One scenario, to its verdict; what goes wrong with the daemon or the world itself is a finding, too."""
+def play(
+    script: Script,
+    rate: float | None = None,
+    told: Told = lambda _at, _what: None,
+    within: Path | None = None,
+) -> Verdict:
+    """One scenario, to its verdict; what goes wrong with the daemon or the world itself is a finding, too.
+
+    What is written meanwhile goes into a folder of its own, `within` another if one is given.
+    """
     began_s = time.monotonic()
     forget()
-    folder = scratch_folder(virtual=rate is None)
+    folder = scratch_folder(virtual=rate is None, within=within)
     try:
         verdict = _played(script, folder, rate, told)
     except Exception as error:  # noqa: BLE001  # a bug in the daemon is what a scenario is there to find

@@ -7,14 +7,13 @@ alone, so that a driver that decodes wrongly meets a device that does not make t
 from __future__ import annotations
 
 import struct
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import compress
 from operator import ne
 
 from fleetd.records import Value
 from fleetd.registers.model import RegisterMap, ValueSpec, absent_codes
-from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Denial, Table
+from fleetd_hil.sims.modbus import ILLEGAL_ADDRESS, ILLEGAL_VALUE, Conduct, Denial, Table
 
 Show = Callable[[Mapping[str, Value]], int]
 """One value's raw bits, as an unsigned number of its whole width."""
@@ -27,8 +26,7 @@ class RegisterBank:
 
     def __init__(self, register_map: RegisterMap) -> None:
         self.map = register_map
-        self.violations: deque[str] = deque(maxlen=100)
-        self.locked = False
+        self.conduct = Conduct()
         self._ends: dict[Table, int] = {"coil": 0, "discrete": 0, "input": 0, "holding": 0}
         for spec in register_map.values:
             self._ends[spec.table] = max(self._ends[spec.table], spec.end)
@@ -38,8 +36,8 @@ class RegisterBank:
         """Raise the denial that a request for these cells deserves, if any."""
         for area in self.map.forbidden:
             if area.table == table and address <= area.last and address + count > area.first:
-                self.violations.append(f"{table} {address} to {address + count - 1} is forbidden: {area.why}")
-                self.locked = True
+                self.conduct.violations.append(f"{table} {address} to {address + count - 1} is forbidden: {area.why}")
+                self.conduct.locked = True
         if table in ("input", "holding") and count > self.map.block_cap:
             raise Denial(ILLEGAL_VALUE)
         if address + count > self._ends[table]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from fleetd.records import Value
 from fleetd.registers import codec
@@ -57,6 +57,7 @@ class LittleDonkeyUnit:
         self.turnaround_s = model.build.turnaround_s
         self.model = model
         self._bank = RegisterBank(register_map)
+        self.conduct = self._bank.conduct
         self._faults = faults
         self._number = number
         self._at_s: float | None = None
@@ -90,14 +91,6 @@ class LittleDonkeyUnit:
             "set_speed_limit": lambda speed_mm_s: model.limit_speed(speed_mm_s / 1000),
             "dock": lambda _: model.send(DEPOT),
         }
-
-    @property
-    def violations(self) -> Collection[str]:
-        return self._bank.violations
-
-    @property
-    def locked(self) -> bool:
-        return self._bank.locked
 
     def read(self, table: Table, address: int, count: int, at_s: float) -> Sequence[int]:
         self.advance(at_s)

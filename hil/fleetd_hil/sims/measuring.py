@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, NoReturn, Protocol, TypeVar
 
 from fleetd.records import Value
@@ -29,17 +29,10 @@ class MeasuringUnit(Generic[M]):
     def __init__(self, register_map: RegisterMap, model: M, faults: Faults, number: int) -> None:
         self.model = model
         self._bank = RegisterBank(register_map)
+        self.conduct = self._bank.conduct
         self._faults = faults
         self._number = number
         self._at_s: float | None = None
-
-    @property
-    def violations(self) -> Collection[str]:
-        return self._bank.violations
-
-    @property
-    def locked(self) -> bool:
-        return self._bank.locked
 
     def read(self, table: Table, address: int, count: int, at_s: float) -> Sequence[int]:
         self._break(at_s)

@@ -7,7 +7,9 @@ A unit that is not there is silent. Not here: frames (`framing`), and what any r
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from fleetd_hil.faults import FaultKind, Faults
@@ -49,20 +51,21 @@ class Denial(Exception):
         self.code = code
 
 
+@dataclass(slots=True)
+class Conduct:
+    """How masters have treated a unit, and what came of it."""
+
+    violations: deque[str] = field(default_factory=lambda: deque(maxlen=100))
+    """The latest of what no well-behaved master would have asked."""
+    locked: bool = False
+    """Whether the unit does not answer any more until its power is cycled."""
+
+
 class Unit(Protocol):
     """One device at a Modbus address. Registers are 0 to 65535, bits 0 or 1."""
 
     turnaround_s: float
-
-    @property
-    def violations(self) -> Collection[str]:
-        """The latest of what no well-behaved master would have asked."""
-        ...
-
-    @property
-    def locked(self) -> bool:
-        """Whether it does not answer any more until its power is cycled."""
-        ...
+    conduct: Conduct
 
     def read(self, table: Table, address: int, count: int, at_s: float, /) -> Sequence[int]:
         """The cells asked for, at running time `at_s`. Raises Denial."""
@@ -86,7 +89,7 @@ class ModbusSim:
     @property
     def violations(self) -> list[str]:
         """What no well-behaved master would have sent, by unit."""
-        return [f"unit {number}: {what}" for number, unit in self.units.items() for what in unit.violations]
+        return [f"unit {number}: {what}" for number, unit in self.units.items() for what in unit.conduct.violations]
 
     def attach(self) -> Feed:
         """An ear for one connection, with its own half-read frame and transactions."""
@@ -106,7 +109,7 @@ class ModbusSim:
             pdu = bytes([request.pdu[0] | 0x80, int(code)])
         else:
             pdu = self._bent(_carry_out(unit, request.pdu, at_s), request, at_s)
-        if unit.locked:
+        if unit.conduct.locked:
             return []
         data = self._framed(pdu, request, at_s)
         return [Answer(data, unit.turnaround_s + (self._fault("late", request, at_s) or 0.0))]
@@ -114,7 +117,7 @@ class ModbusSim:
     def _answer_well(self, unit: Unit, request: Request, at_s: float) -> list[Answer]:
         """While nothing is broken, which is nearly always."""
         pdu = _carry_out(unit, request.pdu, at_s)
-        if unit.locked:
+        if unit.conduct.locked:
             return []
         is_rtu = self.framing == "rtu"
         frame = rtu_frame(request.unit, pdu) if is_rtu else tcp_frame(request.transaction, request.unit, pdu)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from fleetd.registers.model import RegisterMap
 from fleetd_hil.faults import FaultKind, Faults
@@ -21,18 +21,11 @@ class ModbusSwitchUnit:
         self.turnaround_s = 0.005
         self.output = False
         self._bank = RegisterBank(register_map)
+        self.conduct = self._bank.conduct
         self._faults = faults
         self._number = number
         self._relay = False
         self._moves_at_s = float("-inf")
-
-    @property
-    def violations(self) -> Collection[str]:
-        return self._bank.violations
-
-    @property
-    def locked(self) -> bool:
-        return self._bank.locked
 
     def relay(self, at_s: float) -> bool:
         """How the relay stands at a running time."""

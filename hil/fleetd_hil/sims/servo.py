@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from fleetd.records import Value
 from fleetd.registers.model import RegisterMap
@@ -29,19 +29,12 @@ class ServoUnit:
         self.turnaround_s = 0.005
         self.model = model
         self._bank = RegisterBank(register_map)
+        self.conduct = self._bank.conduct
         self._faults = faults
         self._number = number
         self._antenna = rotator.Antenna(model, faults, number)
         self._pursuing = False
         self._target_deg = tuple(axis.position_deg for axis in model.axes)
-
-    @property
-    def violations(self) -> Collection[str]:
-        return self._bank.violations
-
-    @property
-    def locked(self) -> bool:
-        return self._bank.locked
 
     def read(self, table: Table, address: int, count: int, at_s: float) -> Sequence[int]:
         self.advance(at_s)
@@ -55,7 +48,7 @@ class ServoUnit:
         elif (address, len(cells)) == (0, _TARGETS):
             self._go([_signed(cells[place], cells[place + 1]) / 1000 for place in (0, 2)])
         else:
-            self._bank.violations.append(f"holding {address} to {address + len(cells) - 1} is half a target")
+            self.conduct.violations.append(f"holding {address} to {address + len(cells) - 1} is half a target")
             raise Denial(ILLEGAL_ADDRESS)
 
     def advance(self, at_s: float) -> None:
