@@ -130,7 +130,7 @@ def _play(file: Path, results: multiprocessing.connection.Connection, modules: S
     for module in modules:
         import_module(module)
     listen()
-    verdict = play(read_script(file), within=file.parent)
+    verdict = play(read_script(file), within=file.parent.parent)  # beside the case, which is copied
     failed = [(finding.words, finding.evidence) for finding in verdict.findings if not finding.held]
     results.send((failed, len(verdict.heard)))
 
