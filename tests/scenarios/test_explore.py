@@ -94,7 +94,7 @@ def test_what_ends_by_itself_must_have_ended_and_each_device_be_back() -> None:
     told = {(alarm["device"], alarm["name"]) for alarm in never}
     assert ("clock", "clock-unsynchronised") in told
     for antenna in case.site["antennas"]:
-        assert {(antenna["name"], name) for name in ("wind", "feedback-lost", "feedback-frozen")} <= told
+        assert {(antenna["name"], name) for name in ("wind", "feedback-lost", "feedback-noisy")} <= told
     for device in case.site["devices"]:
         assert (device["name"], "offline") in told
 

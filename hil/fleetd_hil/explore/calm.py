@@ -11,7 +11,8 @@ RECOVERY_S = 300.0
 LOOK_S = 60.0
 """The last stretch of a story, in which it is judged whether it is."""
 _FRESH_S = 45.0
-_PASSING = ("wind", "feedback-frozen", "feedback-noisy", "feedback-lost")
+_PASSING = ("wind", "feedback-noisy", "feedback-lost")
+"""Alarms of an antenna that end by themselves. `feedback-frozen` ends with the next motion, and there may be none."""
 _MEASURING = ("little-donkey", "weather-station", "modbus-sensor", "rotator")
 
 
@@ -41,7 +42,7 @@ def _devices(case: Case) -> Iterator[Plain]:
 
 
 def _passing(case: Case) -> Iterator[Plain]:
-    """Alarms that end by themselves have ended."""
+    """What ends by itself has ended."""
     whole = {"never": True, "last": True, "within": in_words(case.lasts_s)}
     for antenna in case.site["antennas"]:
         for alarm in _PASSING:
