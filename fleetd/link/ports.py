@@ -7,6 +7,7 @@ refuses a second owner, a shared line (a Modbus bus) is opened for its first use
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -175,7 +176,9 @@ async def _open_tcp(url: LinkUrl, protocol: Callable[[], asyncio.Protocol]) -> a
     try:
         transport, _ = await asyncio.get_running_loop().create_connection(protocol, end.host, end.port)
     except OSError as error:
-        raise LinkLost(f"{end.host}:{end.port}: {error.strerror or error}") from error
+        # asyncio's own words name the address once more, and not what is wrong.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        raise LinkLost(f"{end.host}:{end.port}: {why}") from error
     return transport
 
 

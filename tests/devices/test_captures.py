@@ -101,6 +101,15 @@ async def test_what_hamlib_asks_of_a_device_is_passed_on_and_written_down(tmp_pa
     assert wrong.differs == "20 is not within 1 of 12"
 
 
+def test_a_device_that_cannot_be_reached_leaves_no_capture(tmp_path: Path, unused_tcp_port: int) -> None:
+    capture = tmp_path / "none.jsonl"
+    words = ["record", f"tcp://127.0.0.1:{unused_tcp_port}", str(capture), "--sim", "rotctld"]
+    for _ in range(2):  # and so the second try is not refused for the first
+        ended = CliRunner().invoke(app, words)
+        assert f"127.0.0.1:{unused_tcp_port}: Connection refused" in ended.output
+    assert not capture.exists()
+
+
 async def test_a_server_that_hangs_up_is_reached_again(tmp_path: Path) -> None:
     async with Bench.open(SystemClock()) as bench:
         sim = catalogue.build("rotctld", {}, 0, catalogue.Bus("tcp"))

@@ -16,12 +16,13 @@ from random import Random
 import pytest
 from typer.testing import CliRunner
 
+from fleetd.errors import ConfigError
 from fleetd_hil import catalogue
 from fleetd_hil.cli import app
 from fleetd_hil.explore.calm import expectations
 from fleetd_hil.explore.case import Case
 from fleetd_hil.explore.compose import compose
-from fleetd_hil.explore.search import Search, Wanted, needed, pruned, signature
+from fleetd_hil.explore.search import Search, Wanted, explore, needed, pruned, signature
 from fleetd_hil.explore.shrink import Shrinker, shorter, without_parts
 from fleetd_hil.explore.sites import compose_site
 from fleetd_hil.explore.sky import compose_sky
@@ -204,6 +205,13 @@ def test_a_case_is_played_told_of_and_counted(tmp_path: Path) -> None:
     assert (told["seed"], told["cases"]) == (1, 1)
     assert told["simulated_s"] == compose(1, number).lasts_s
     assert not (tmp_path / "kept").exists()
+
+
+def test_where_nothing_can_be_kept_nothing_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    wanted = Wanted(1, None, 1, None, 1, 1, tmp_path / "file")
+    with pytest.raises(ConfigError, match=r"--keep .*file: File exists; name a folder"):
+        explore(wanted, as_json=False, say=print)
 
 
 def test_how_long_must_be_said() -> None:

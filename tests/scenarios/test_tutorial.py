@@ -28,8 +28,9 @@ def test_a_newcomer_plays_writes_and_breaks_a_scenario_from_the_page_alone(tmp_p
 def test_shipped_scenarios_are_found_by_name_and_copied_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert scenario_file(Path("gust")).is_file()
-    assert scenario_file(Path("gust.yaml")) == Path("gust.yaml")
-    assert scenario_file(Path("x/gust")) == Path("x/gust")
+    for unknown in ("gust.yaml", "x/gust", "gusts"):
+        with pytest.raises(ConfigError, match=rf"^{unknown}: no such file, .* see `fleethil scenarios`"):
+            scenario_file(Path(unknown))
     Path("gust").touch()
     assert scenario_file(Path("gust")) == Path("gust")
     assert dict(purposes())["gust"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
+import weakref
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -12,6 +14,7 @@ from typing import Any, TypeVar
 import pytest
 
 from fleetd.link.wiretime import wire_time
+from fleetd_drivers.modbus.deadlines import deadlines_of
 from fleetd_hil.virtual.broker import MemoryBroker, matches
 from fleetd_hil.virtual.loop import LoopClock, Overdue, VirtualLoop
 
@@ -199,6 +202,18 @@ def test_what_is_due_at_one_instant_happens_in_the_order_in_which_it_was_asked_f
         return rang
 
     assert run(instants()) == [number for number in range(50) if number % 5]
+
+
+def test_a_loop_that_is_over_is_forgotten_though_deadlines_were_kept_by_it() -> None:
+    async def lives() -> weakref.ref[asyncio.AbstractEventLoop]:
+        loop = asyncio.get_running_loop()
+        shared = deadlines_of(loop)
+        assert deadlines_of(loop) is shared
+        return weakref.ref(loop)
+
+    over = run(lives())
+    gc.collect()
+    assert over() is None
 
 
 def test_many_cancelled_timers_are_swept_out_and_none_is_lost() -> None:

@@ -77,14 +77,15 @@ async def record(
 ) -> None:
     """Record until SIGTERM or SIGINT; `say` one JSON line with the link to use instead of the device's.
 
-    A device that goes is looked for again. Raises ConfigError, or LinkLost when it cannot be reached in the beginning.
+    A device that goes is looked for again. Raises ConfigError, or LinkLost when it cannot be reached in the beginning;
+    then no capture is left.
     """
     clock, place, url = SystemClock(), parse_place(at), parse_link(device)
     tape = Tape.new(capture, clock, {**head, "link": device})
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
-    ports, through = Ports(tapped(tape)), Through()
+    ports, through, begun = Ports(tapped(tape)), Through(), False
     try:
         async with AsyncExitStack() as first, Bench.open(clock, look_again_s=_LOOK_S) as bench:
             link = await first.enter_async_context(ports.open(url))
@@ -94,13 +95,14 @@ async def record(
                 port = await bench.tcp(through, host=place.host, port=place.port)
             for spec in faults:
                 bench.inject(through, spec)
+            begun = True
             say(json.dumps({"capture": str(capture), "link": f"{place.url_scheme(modbus=False)}://{port.address}"}))
             carrying = asyncio.create_task(_carry_on(ports, url, through, link, first), name="carrying")
             await told.wait()
             carrying.cancel()
             await asyncio.gather(carrying, return_exceptions=True)
     finally:
-        tape.close()
+        (tape.close if begun else tape.discard)()
 
 
 async def _carry_on(ports: Ports, url: LinkUrl, through: Through, link: Link, first: AsyncExitStack) -> None:

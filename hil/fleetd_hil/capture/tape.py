@@ -75,6 +75,11 @@ class Tape:
             self._line(last)
         self._file.close()
 
+    def discard(self) -> None:
+        """Nothing was ever heard: no file is left."""
+        self._file.close()
+        Path(self._file.name).unlink()
+
     def _line(self, line: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(line) + "\n")
 
@@ -85,7 +90,9 @@ def read_capture(path: Path) -> Capture:
     head: Mapping[str, Any] = {}
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
     for number, text in enumerate(lines, 1):
         try:

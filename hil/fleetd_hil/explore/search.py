@@ -224,7 +224,11 @@ def needed(case: Case, found: Failed) -> list[Plain]:
 
 
 def explore(wanted: Wanted, *, as_json: bool, say: Say) -> int:
-    """Search, tell, and return the exit code: 1 if anything failed."""
+    """Search, tell, and return the exit code: 1 if anything failed.
+
+    Raises ConfigError, before anything is played, where a failure's scenario could not be written.
+    """
+    _try_to_keep(wanted.keep)
     search = Search(wanted, (lambda _text: None) if as_json else say)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way no process is left
     try:
@@ -237,6 +241,19 @@ def explore(wanted: Wanted, *, as_json: bool, say: Say) -> int:
     else:
         say(f"seed {wanted.seed}: {search.line}; {search.simulated_s / 3600:.1f} h of sites in {search.wall_s:.0f} s")
     return 1 if search.failures else 0
+
+
+def _try_to_keep(folder: Path) -> None:
+    """Fail now rather than after the hour in which something was found; leaves nothing."""
+    there = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder):
+            pass
+        if not there:
+            folder.rmdir()
+    except OSError as error:
+        raise ConfigError(f"--keep {folder}: {error.strerror or error}; name a folder that can be written") from None
 
 
 def _summary(search: Search) -> dict[str, Any]:

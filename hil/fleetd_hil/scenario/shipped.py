@@ -13,9 +13,13 @@ FOLDER = Path(__file__).parents[1] / "scenarios"
 
 
 def scenario_file(named: Path) -> Path:
-    """The file that was named; a bare name that is none here is that of a shipped scenario."""
+    """The file that was named; a bare name that is none here is that of a shipped scenario. Raises ConfigError."""
+    if named.exists():
+        return named
     shipped = FOLDER / f"{named}.yaml"
-    return shipped if not named.exists() and len(named.parts) == 1 and shipped.is_file() else named
+    if len(named.parts) == 1 and shipped.is_file():
+        return shipped
+    raise ConfigError(f"{named}: no such file, and no scenario that comes with fleetd; see `fleethil scenarios`")
 
 
 def purposes() -> Iterator[tuple[str, str]]:
