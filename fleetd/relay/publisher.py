@@ -37,6 +37,7 @@ _PACE_S = 0.02  # how often a paced backlog goes on, in the clock's seconds
 _LOOK_S = 1.0  # real time between looks at the oldest unacknowledged message
 _SILENT_S = 5.0  # real time without an acknowledgement after which one says so
 _ANSWERS = "acknowledgements"
+_SHOWN = (Kind.STATUS, Kind.ALARM, Kind.ALARM_CLEARED)  # what a broker keeps the newest of, by topic
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ class Publisher:
         self.refused = Refused(clock, rejected)
         """What this broker will not take."""
         self._silence = Troubles(clock)
-        self._retained: dict[str, Row] = {}
+        self._shown: dict[str, Row] = {}
         self._rate = Rate()
         self._more = asyncio.Event()
         self._room_again = asyncio.Event()
@@ -116,8 +117,12 @@ class Publisher:
 
     async def drained(self) -> None:
         """Return once nothing but the last will is left to publish, and what was acknowledged is deleted."""
-        while self._in_flight or self.acked or self._outbox.tally.backlog > 1:  # noqa: ASYNC110  # once, at the end
+        while self._busy:  # noqa: ASYNC110  # once, at the end
             await asyncio.sleep(GATHER_S)
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._first or self._in_flight or self.acked) or self._outbox.tally.backlog > 1
 
     def rate_per_s(self) -> float:
         """Acknowledgements a second, lately."""
@@ -139,7 +144,7 @@ class Publisher:
             readings=self._settings.sparkplug is None,  # which sends them itself
         )
         own = await self._outbox.read(upto=self._boundary, kind=Kind.NODE)
-        self._first = deque([*own, *self._retained.values()])
+        self._first = deque([*own, *(row for row in self._shown.values() if row.kind is not Kind.ALARM_CLEARED)])
 
     def _offer(self, rows: Sequence[Row]) -> None:
         for queue in self._queues:
@@ -249,12 +254,19 @@ class Publisher:
         self.acks += 1
         self.readings_acked += row.kind is Kind.READING
         self.acked.add(row.seq)
-        if row.kind in (Kind.STATUS, Kind.ALARM):
-            self._retained[topic] = row
-        elif row.kind is Kind.ALARM_CLEARED:
-            self._retained.pop(topic, None)
+        if row.kind in _SHOWN:
+            self._shows(row, topic)
         if self.refused and self.refused.taken(row, topic):
             self._go_back(row.seq)
+
+    def _shows(self, row: Row, topic: str) -> None:
+        """The broker goes on showing this; where it took something newer before, that is sent once more."""
+        newest = self._shown.get(topic, row)
+        if newest.seq > row.seq:
+            self._first.append(newest)
+            self._more.set()
+        else:
+            self._shown[topic] = row
 
     def _go_back(self, seq: int) -> None:
         for queue in self._queues:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from counters import Counters
 from fake_broker import fake_broker, proxy
 from relays import NOW, event, in_order, reading, readings, say, site
 
+from fleetd.records import Alarm, DeviceState, DeviceStatus, Severity
 from fleetd.relay.settings import RelaySettings
 
 # Row 7: a broker that accepts and never acknowledges
@@ -121,6 +123,36 @@ async def test_one_that_speaks_no_mqtt_is_left(tmp_path: Path) -> None:
         site(tmp_path, web.url) as one,
     ):
         await one.until(lambda: "does not speak MQTT" in one.relay.status().last_error)
+
+
+async def test_an_older_status_that_a_broker_takes_after_a_newer_one_does_not_stand(tmp_path: Path) -> None:
+    """It has acknowledged the newer one alone when its line is cut; the older one is sent again, and retained."""
+
+    def alarm(*, active: bool) -> Alarm:
+        return Alarm(at=NOW, device="robot-0", name="low", active=active, severity=Severity.WARNING, text="low")
+
+    def told(*, state: DeviceState, active: bool) -> None:
+        one.hub.publish(DeviceStatus(at=NOW, device="robot-0", state=state))
+        one.store.alarms.note("robot-0", "low", b"{}" if active else b"", alarm(active=active))
+
+    async with fake_broker() as broker, proxy(broker.port) as line, site(tmp_path, line.url) as one:
+        await one.acked()
+        broker.acknowledges, before = False, len(broker.heard)
+        told(state=DeviceState.OFFLINE, active=True)
+        await broker.until_heard(before + 2)
+        broker.acknowledges, acks = True, one.store.outbox.tally.acked
+        told(state=DeviceState.ONLINE, active=False)
+        await one.until(lambda: one.store.outbox.tally.acked == acks + 2)
+        line.cut()
+        await one.until(lambda: not one.relay.status().connected)
+        line.open = True
+        await one.acked()
+        one.hub.publish(event(1))
+        await one.until(lambda: broker.bodies[-1].get("text") == "1")
+        last = {topic.removeprefix("fleetd/hangzhou/"): payload for topic, payload in broker.heard}
+        assert json.loads(last["robot-0/status"])["state"] == "online"
+        assert last["alarm/robot-0/low"] == b""
+        assert one.relay.status().resent == 2
 
 
 # Order, precedence, pace
