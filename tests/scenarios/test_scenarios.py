@@ -228,6 +228,10 @@ def test_each_act_wants_an_order_of_its_own_that_has_not_expired() -> None:
     assert unfounded(Act(11.0, "robot-1", "send"), Act(13.0, "robot-1", "send")) == ["twice"]
     assert unfounded(Act(20.4, "robot-1", "open_door"), Act(20.6, "robot-1", "send")) == ["late"]
     assert unfounded(Act(9.0, "robot-1", "send")) == ["twice"]
+    orders.void("a", "robot-1")  # it was refused, so nothing may come of it
+    assert unfounded(Act(11.0, "robot-1", "send")) == ["twice"]
+    orders.give("a", Order("robot-1", "send", 12.0, 90.0))
+    assert unfounded(Act(13.0, "robot-1", "send")) == []
 
 
 def test_quantities() -> None:

@@ -38,6 +38,10 @@ class Orders:
         """Note one."""
         self._given.setdefault((command_id, order.device), order)
 
+    def void(self, command_id: str, device: str) -> None:
+        """One was refused, and stands no more: what comes under its id is an order of its own."""
+        self._given.pop((command_id, device), None)
+
     def learn(self, command_id: str, device: str, action: str) -> None:
         """Of one nobody knows more than that it was taken: neither since when it stands, nor until when."""
         self.give(command_id, Order(device, action, -math.inf, math.inf))

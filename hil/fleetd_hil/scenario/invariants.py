@@ -103,7 +103,14 @@ class Guardian:
         at_s = self.observer.clock.monotonic()
         for name in self.world.seats if device == "all" else (device,):
             of_it = f"{command_id}:{name}" if device == "all" else command_id
+            if self._refused(of_it, name):
+                self.orders.void(of_it, name)
             self.orders.give(of_it, Order(name, action, at_s, at_s + life_s))
+
+    def _refused(self, command_id: str, device: str) -> bool:
+        said = (each.body for each in self.observer.of("result") if each.body["device"] == device)
+        stages = [body["stage"] for body in said if body["id"] == command_id]
+        return bool(stages) and stages[-1] == "refused"
 
     async def end(self) -> None:
         """All is over, what was kept has been sent, and fleetd has left: judge that, and soon what still moves."""
